@@ -1,0 +1,1 @@
+//! What an etcd snapshot file is and what it says.
