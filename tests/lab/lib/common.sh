@@ -42,9 +42,10 @@ mirror() {
 # locks shared) in DIR, so that the machine's sources stay as they are; "SUITE"
 # lines such as "deb-src bookworm" or "deb trixie".  Then: "${APT[@]}" update ...
 private_apt() {
-  local dir=$1 keyring=/usr/share/keyrings/debian-archive-keyring.gpg line; shift
+  local dir=$1 keyring=/usr/share/keyrings/debian-archive-keyring.gpg line url; shift
+  url=$(mirror)
   mkdir -p "$dir/lists/partial" "$dir/archives/partial" "$dir/empty"; : >"$dir/sources.list"
-  for line; do echo "${line% *} [signed-by=$keyring] $(mirror) ${line#* } main" >>"$dir/sources.list"; done
+  for line; do echo "${line% *} [signed-by=$keyring] $url ${line#* } main" >>"$dir/sources.list"; done
   APT=(apt-get -q -o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts="$dir/empty"
        -o "Dir::State::Lists=$dir/lists" -o "Dir::Cache::Archives=$dir/archives"
        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root)

@@ -1,0 +1,1 @@
+//! The playbook: steps in order, each an action with its parameters.
