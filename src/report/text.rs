@@ -39,7 +39,8 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    fn verdict(&self) -> String {
+    /// How it ended or stands, in a few words.
+    pub fn verdict(&self) -> String {
         match (self.ending, &self.stopped) {
             (Some(Ending::Restored), _) => "restored".to_owned(),
             (Some(Ending::RolledBack), _) => "rolled back: the target is as it was".to_owned(),
