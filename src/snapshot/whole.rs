@@ -210,7 +210,7 @@ fn verdict(digests: &Digests, metas: &Metas) -> Verdict {
         Some(trailer) if trailer == digests.body => Verdict::Whole,
         Some(_) | None if found < meta.used() => Verdict::Truncated { expected, found },
         Some(trailer) if found == expected => Verdict::Mismatch { expected: trailer, found: digests.body },
-        None if found % BLOCK == 0 => Verdict::NoTrailer,
+        None if found.is_multiple_of(BLOCK) => Verdict::NoTrailer,
         None if found < expected => Verdict::Truncated { expected, found },
         Some(_) | None => Verdict::OddSize { expected, found },
     }

@@ -83,9 +83,12 @@ impl Bolt {
     }
 
     fn read_at(&self, into: &mut [u8], page: u64, offset: u64) -> Result<(), BoltError> {
-        self.file.read_exact_at(into, offset).map_err(|source| match source.kind() {
-            std::io::ErrorKind::UnexpectedEof => BoltError::Page { page, offset, fault: Fault::PastEnd { size: self.size } },
-            _ => BoltError::Read { offset, source },
+        self.file.read_exact_at(into, offset).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::UnexpectedEof {
+                BoltError::Page { page, offset, fault: Fault::PastEnd { size: self.size } }
+            } else {
+                BoltError::Read { offset, source }
+            }
         })
     }
 }
