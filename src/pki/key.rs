@@ -42,7 +42,9 @@ pub enum KeyError {
     #[error("no private key in it: expected `BEGIN RSA PRIVATE KEY`, `BEGIN EC PRIVATE KEY` or `BEGIN PRIVATE KEY`")]
     None,
     /// It needs a passphrase.
-    #[error("it is encrypted with a passphrase, which kubeadm cannot ask for: decrypt it (`openssl pkey -in … -out …`)")]
+    #[error(
+        "it is encrypted with a passphrase, which kubeadm cannot ask for: decrypt it (`openssl pkey -in … -out …`)"
+    )]
     Encrypted,
     /// Neither RSA of 2048 to 4096 bits, nor P-256, P-384, Ed25519; or damaged.
     #[error("not a key that drctl can compare: damaged, or neither RSA (2048 to 4096 bits), P-256, P-384 nor Ed25519")]
@@ -57,7 +59,8 @@ const ED25519: &str = "1.3.101.112";
 
 impl PublicKey {
     pub(super) fn from_spki(spki: &SubjectPublicKeyInfo<'_>) -> Self {
-        let curve = || spki.algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok()).map(|oid| oid.to_id_string());
+        let curve =
+            || spki.algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok()).map(|oid| oid.to_id_string());
         let kind = match spki.algorithm.algorithm.to_id_string().as_str() {
             RSA => KeyKind::Rsa,
             ED25519 => KeyKind::Ed25519,
@@ -83,7 +86,8 @@ impl PublicKey {
             let key = match block.label.as_str() {
                 "PUBLIC KEY" => Self::parse(&block.contents),
                 "RSA PUBLIC KEY" => {
-                    let spki = rustls::sign::public_key_to_spki(&rustls::pki_types::alg_id::RSA_ENCRYPTION, &block.contents);
+                    let spki =
+                        rustls::sign::public_key_to_spki(&rustls::pki_types::alg_id::RSA_ENCRYPTION, &block.contents);
                     Self::parse(&spki)
                 }
                 "CERTIFICATE" => X509Certificate::from_der(&block.contents)

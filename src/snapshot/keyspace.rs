@@ -177,8 +177,8 @@ impl Keyspace {
         let mut record = KeyValue::default();
         let mut cursor = self.bolt.walk(&self.keys, Direction::Backward)?;
         while let Some(entry) = cursor.next()? {
-            let revision = Revision::parse(entry.key)
-                .ok_or(ReadError::Revision { page: entry.page, length: entry.key.len() })?;
+            let revision =
+                Revision::parse(entry.key).ok_or(ReadError::Revision { page: entry.page, length: entry.key.len() })?;
             totals.records += 1;
             totals.revision = totals.revision.max(revision.main);
             record.clear();

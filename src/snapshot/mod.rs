@@ -15,9 +15,12 @@
 
 pub mod bolt;
 pub mod keyspace;
+pub mod kubernetes;
 pub mod name;
+pub mod origin;
 pub mod whole;
 
 pub use keyspace::{Keyspace, ReadError, Store, Totals};
 pub use name::{fits, time_in_name};
+pub use origin::Knowledge;
 pub use whole::{Examined, Verdict, examine};

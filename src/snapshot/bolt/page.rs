@@ -1,7 +1,7 @@
 //! One page: its header and its elements, each checked before it is used.
 
-use super::error::{BoltError, Fault};
 use super::Bolt;
+use super::error::{BoltError, Fault};
 
 pub(super) const HEADER_SIZE: usize = 16;
 const ELEMENT_SIZE: usize = 16;
