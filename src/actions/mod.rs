@@ -38,6 +38,11 @@ pub trait Action: Debug + Send + Sync {
     /// Whether it took; asked after `apply`, and on resume of a step without an outcome.
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError>;
 
+    /// Whether it changes nothing and only proves that what came up is right: its failure has an exit code of its own.
+    fn is_proof(&self) -> bool {
+        false
+    }
+
     /// Undoes what putting back the kept paths does not. Must be repeatable, and bear that `apply` never began.
     async fn undo(&self, cx: &Context<'_>) -> Result<(), ActionError>;
 }

@@ -63,7 +63,7 @@ pub enum TimeFrom {
 }
 
 /// The snapshot of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chosen {
     /// The file's name in its source.
     pub name: String,
