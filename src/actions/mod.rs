@@ -35,8 +35,13 @@ pub trait Action: Debug + Send + Sync {
     /// Does it. Answers what later steps may refer to.
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError>;
 
-    /// Whether it took; asked after `apply`, and on resume of a step without an outcome.
+    /// Whether it took; asked after `apply`.
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError>;
+
+    /// Whether a step without an outcome happened; asked on resume. What only looks or asks is begun again.
+    async fn settle(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
+        self.verify(cx).await
+    }
 
     /// Whether it changes nothing and only proves that what came up is right: its failure has an exit code of its own.
     fn is_proof(&self) -> bool {

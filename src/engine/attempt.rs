@@ -109,7 +109,7 @@ impl Engine {
         let verdict = {
             let tell = self.run.tell(step);
             let cx = self.run.context(step, attempt, &values, &tell, self.state.header.run.as_str());
-            self.run.playbook.steps[step].action.verify(&cx).await
+            self.run.playbook.steps[step].action.settle(&cx).await
         };
         match verdict {
             Ok(Verdict::Took(outputs)) => self.took(step, Outcome::Done(outputs)),

@@ -52,7 +52,7 @@ host_up() {
 
   # one at a time: is the name free, is the address free, is there a hub
   local d=$HOSTS/$name other lock; mkdir -p "$HOSTS"
-  exec {lock}>"$HOSTS.lock"; flock "$lock"
+  exec {lock}>"$STATE/.lock"; flock "$lock"
   [ ! -e "$d" ] || die "host $name exists already on hub $HUB; remove it with: lab down $name"
   other=$(grep -lxF "ip=$ip" "$HOSTS"/*/env 2>/dev/null | head -n1 || true)
   [ -z "$other" ] || die "address $ip is in use by host $(basename "$(dirname "$other")") on hub $HUB"
