@@ -166,7 +166,7 @@ impl<'a> Proof<'a> {
     async fn identity(&self) -> Result<String, ActionError> {
         let namespace = self.get("/api/v1/namespaces/kube-system").await?;
         let found = text_at(&namespace, "/metadata/uid");
-        match &self.cx.snapshot.knowledge.kube_system_uid {
+        match &self.cx.snapshot.claims.kube_system_uid {
             Some(expected) if *expected != found => Err(unexpected("the UID of namespace kube-system", expected, &found)),
             _ => Ok(found),
         }

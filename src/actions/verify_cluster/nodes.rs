@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Proof, text_at};
 use crate::actions::ActionError;
+use crate::snapshot::taint_text;
 
 pub(super) struct Nodes {
     pub(super) taints: String,
@@ -16,7 +17,7 @@ pub(super) async fn compare(proof: &Proof<'_>) -> Result<Nodes, ActionError> {
     let now: Vec<&Value> = listed["items"].as_array().map(|items| items.iter().collect()).unwrap_or_default();
     let mut differences = Vec::new();
     let (mut back, mut missing) = (Vec::new(), Vec::new());
-    for before in &proof.cx.snapshot.knowledge.nodes {
+    for before in &proof.cx.snapshot.claims.nodes {
         let current = now.iter().find(|node| text_at(node, "/metadata/name") == before.name);
         if current.is_some_and(|node| is_ready(node)) { &mut back } else { &mut missing }.push(before.name.clone());
         let Some(current) = current else { continue };
@@ -31,7 +32,7 @@ pub(super) async fn compare(proof: &Proof<'_>) -> Result<Nodes, ActionError> {
             differences.push(format!("{}: was [{}], is [{}]", before.name, had.join(", "), has.join(", ")));
         }
     }
-    let total = proof.cx.snapshot.knowledge.nodes.len();
+    let total = proof.cx.snapshot.claims.nodes.len();
     let taints = if differences.is_empty() { "as before".to_owned() } else { differences.join("; ") };
     Ok(Nodes { taints, back: format!("{} of {total}", back.len()), missing: missing.join(", ") })
 }
@@ -46,11 +47,6 @@ fn is_ready(node: &Value) -> bool {
 
 fn taints(node: &Value) -> Vec<String> {
     let taints = node.pointer("/spec/taints").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    taints
-        .iter()
-        .map(|taint| {
-            let (key, value, effect) = (text_at(taint, "/key"), text_at(taint, "/value"), text_at(taint, "/effect"));
-            if value.is_empty() { format!("{key}:{effect}") } else { format!("{key}={value}:{effect}") }
-        })
-        .collect()
+    let text = |taint: &Value| taint_text(&text_at(taint, "/key"), &text_at(taint, "/value"), &text_at(taint, "/effect"));
+    taints.iter().map(text).collect()
 }
