@@ -16,7 +16,7 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
         "snapshot",
         format!(
             "snapshot `{}` from {} is whole: {} bytes, revision {}, {} keys",
-            chosen.name, chosen.source, chosen.size, chosen.knowledge.revision, chosen.knowledge.live_keys
+            chosen.name, chosen.source, chosen.size, chosen.claims.revision, chosen.claims.live_keys
         ),
     ));
     findings.push(age(look));

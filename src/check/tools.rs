@@ -31,7 +31,7 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
 
 /// kubeadm initialises its own minor version and the one before.
 fn version(look: &Look, kubeadm: &str) -> Finding {
-    let snapshot = look.snapshot.as_ref().ok().and_then(|search| search.chosen.knowledge.kubernetes_version.clone());
+    let snapshot = look.snapshot.as_ref().ok().and_then(|search| search.chosen.claims.kubernetes_version.clone());
     let Some((wanted, says)) = (look.inventory.cluster.kubernetes.clone().map(|version| (version, "the inventory")))
         .or(snapshot.map(|version| (version, "the snapshot")))
     else {

@@ -95,7 +95,7 @@ fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHe
             sha256: chosen.sha256.clone(),
             size: chosen.size,
             taken: chosen.taken,
-            revision: chosen.knowledge.revision,
+            revision: chosen.claims.revision,
         },
         steps: steps.map(|step| StepRef { name: step.name.clone(), action: step.kind.name.to_owned() }).collect(),
     }

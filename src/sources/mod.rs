@@ -16,6 +16,8 @@ pub use folder::Folder;
 pub use newest::{PassedOver, Search, find_digest, newest};
 pub use ssh_folder::SshFolder;
 
+use crate::snapshot::Claims;
+
 /// A place that snapshots are saved to, as the inventory names it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -79,8 +81,8 @@ pub struct Chosen {
     pub taken: Timestamp,
     /// What that time was read from.
     pub time_from: TimeFrom,
-    /// What the file says of itself.
-    pub knowledge: crate::snapshot::Knowledge,
+    /// What a control plane restored from it is compared with.
+    pub claims: Claims,
 }
 
 /// A source that could not be used.

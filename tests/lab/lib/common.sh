@@ -18,10 +18,10 @@ elapsed() { local us=$(( ${EPOCHREALTIME/./} - ${1/./} )); printf '%d.%d' $((us 
 say() { printf 'lab: %6ss  %s\n' "$(elapsed "$LAB_START")" "$*" >&2; }
 die() { printf 'lab: error: %s\n' "$*" >&2; exit 1; }
 
-# need PROGRAM:PACKAGE ...   installs the packages whose programs are missing
+# need PROGRAM:PACKAGE ...   installs the packages whose programs (or files) are missing
 need() {
   local missing=() x
-  for x; do command -v "${x%%:*}" >/dev/null || missing+=("${x#*:}"); done
+  for x; do command -v "${x%%:*}" >/dev/null || [ -e "${x%%:*}" ] || missing+=("${x#*:}"); done
   [ ${#missing[@]} -eq 0 ] && return
   say "installing packages: ${missing[*]}"
   local get=(apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}")

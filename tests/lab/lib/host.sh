@@ -51,8 +51,8 @@ host_up() {
   part keys; ln -sfn "$PART" "$CACHE/ssh"
 
   # one at a time: is the name free, is the address free, is there a hub
-  local d=$HOSTS/$name other lock; mkdir -p "$HOSTS"
-  exec {lock}>"$STATE/.lock"; flock "$lock"
+  local d=$HOSTS/$name other lock; mkdir -p "$STATE"
+  exec {lock}>"$STATE/.lock"; flock "$lock"; mkdir -p "$HOSTS"
   [ ! -e "$d" ] || die "host $name exists already on hub $HUB; remove it with: lab down $name"
   other=$(grep -lxF "ip=$ip" "$HOSTS"/*/env 2>/dev/null | head -n1 || true)
   [ -z "$other" ] || die "address $ip is in use by host $(basename "$(dirname "$other")") on hub $HUB"
@@ -67,8 +67,10 @@ host_up() {
   mkdir "$d/root" "$w/upper" "$w/work"
   printf '%s\n' "upper=$w/upper" "work=$w/work" >>"$d/env"
   if [ -n "$mount_etcd" ]; then
-    truncate -s "$mount_etcd" "$d/etcd.img"; mkfs.ext4 -q -E lazy_itable_init=1 "$d/etcd.img"
-    mkdir "$d/etcd"; mount -o loop "$d/etcd.img" "$d/etcd"; chmod 700 "$d/etcd"
+    truncate -s "$mount_etcd" "$d/etcd.img"; mkfs.ext4 -q -E lazy_itable_init=1 "$d/etcd.img"; mkdir "$d/etcd"
+    mount -o loop "$d/etcd.img" "$d/etcd" 2>/dev/null ||      # where there are no loop devices
+      { rm "$d/etcd.img"; mount -t tmpfs -o "size=$mount_etcd" drctl-lab "$d/etcd"; }
+    chmod 700 "$d/etcd"
     echo "etcd=$d/etcd" >>"$d/env"
   fi
   if [ -n "$store" ]; then      # blobs and layers are never written to: hard links; the databases are copied
