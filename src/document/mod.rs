@@ -16,7 +16,7 @@ use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
 
 pub(crate) use fault::Fault;
 pub use fault::LoadError;
-pub(crate) use words::nearest;
+pub(crate) use words::choices;
 
 use repair::Repair;
 
@@ -107,34 +107,35 @@ impl<'t> Located<'t> {
         self.at(path).map(Spanned::span)
     }
 
-    /// The value at a dotted path.
-    pub(crate) fn at(&self, path: &str) -> Option<&Spanned<DeValue<'t>>> {
-        path.split('.').try_fold(&self.0, |value, part| match value.get_ref() {
-            DeValue::Table(table) => table.get(part),
-            DeValue::Array(array) => array.get(part.parse::<usize>().ok()?),
-            DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_) => None,
+    fn at(&self, path: &str) -> Option<&Spanned<DeValue<'t>>> {
+        path.split('.').try_fold(&self.0, |value, part| match (value.get_ref().as_table(), value.get_ref().as_array()) {
+            (Some(table), _) => table.get(part),
+            (None, Some(array)) => array.get(part.parse::<usize>().ok()?),
+            (None, None) => None,
         })
     }
 
     /// Takes a key of a table out.
     pub(crate) fn take(&mut self, key: &str) -> Option<Located<'t>> {
-        match self.0.get_mut() {
-            DeValue::Table(table) => table.remove(key).map(Located),
-            DeValue::Array(_)
-            | DeValue::String(_)
-            | DeValue::Integer(_)
-            | DeValue::Float(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_) => None,
-        }
+        self.0.get_mut().as_table_mut()?.remove(key).map(Located)
     }
 
     /// The elements, when it is an array.
     pub(crate) fn array(&self) -> Option<&DeArray<'t>> {
         self.0.get_ref().as_array()
+    }
+
+    /// Where a word stands in one of its strings as it is written in the document's text.
+    pub(crate) fn find(&self, text: &str, word: &str) -> Option<Range<usize>> {
+        match self.0.get_ref() {
+            DeValue::String(string) if string.contains(word) => {
+                let span = self.0.span();
+                let at = text.get(span.clone())?.find(word).map(|at| span.start + at);
+                Some(at.map_or(span, |at| at..at + word.len()))
+            }
+            DeValue::Table(table) => table.values().find_map(|value| Self(value.clone()).find(text, word)),
+            DeValue::Array(array) => array.iter().find_map(|value| Self(value.clone()).find(text, word)),
+            _ => None,
+        }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn missing_key(message: &str) -> Option<&str> {
 }
 
 /// The known word that a mistaken one was probably meant to be.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))

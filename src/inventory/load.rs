@@ -1,6 +1,6 @@
 //! Reads an inventory: the types, then the rules, then the paths; all that is wrong is told at once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize as _;
 
@@ -14,25 +14,24 @@ pub struct Loaded {
     pub inventory: Inventory,
     /// What the file said.
     pub text: String,
-    /// The file; what is relative in the text is relative to its folder.
-    pub path: PathBuf,
 }
 
 /// Reads an inventory file.
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     let text = document::read_file("inventory", path)?;
-    parse(path, &text)
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let inventory = parse(&path.display().to_string(), &text, absolute.parent().unwrap_or(&absolute))?;
+    Ok(Loaded { inventory, text })
 }
 
-/// Reads an inventory's text as if it stood in the file `path`, which need not exist.
-pub fn parse(path: &Path, text: &str) -> Result<Loaded, LoadError> {
-    let (mut document, root) = Document::parse("inventory", path, text);
+/// Reads an inventory's text; `name` is what messages call it, and relative paths begin at `base`.
+pub fn parse(name: &str, text: &str, base: &Path) -> Result<Inventory, LoadError> {
+    let (mut document, root) = Document::parse("inventory", Path::new(name), text);
     let (inventory, root) = document.read(root, &[], Inventory::deserialize);
     if let Some(inventory) = &inventory {
         rules::check(inventory, &root, &mut document);
     }
     let mut inventory = document.finish(inventory)?;
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    paths::resolve(&mut inventory, path.parent().unwrap_or(&path));
-    Ok(Loaded { inventory, text: text.to_owned(), path })
+    paths::resolve(&mut inventory, base);
+    Ok(inventory)
 }
