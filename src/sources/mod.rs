@@ -17,6 +17,7 @@ pub use newest::{PassedOver, Search, find_digest, newest};
 pub use ssh_folder::SshFolder;
 
 use crate::snapshot::Claims;
+use crate::text::Values;
 
 /// A place that snapshots are saved to, as the inventory names it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -83,6 +84,34 @@ pub struct Chosen {
     pub time_from: TimeFrom,
     /// What a control plane restored from it is compared with.
     pub claims: Claims,
+}
+
+impl Chosen {
+    /// What playbooks may refer to.
+    pub fn values(&self) -> Values {
+        let values = [
+            ("snapshot.name", self.name.clone()),
+            ("snapshot.revision", self.claims.revision.to_string()),
+            ("snapshot.sha256", self.sha256.clone()),
+            ("snapshot.size", self.size.to_string()),
+            ("snapshot.taken", self.taken.to_string()),
+        ];
+        values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+/// The snapshot of a run that is taken up again: its file may have moved, or gone, since the run began.
+///
+/// A file that is nowhere any more is no error here: only a run that has yet to upload it needs it.
+pub async fn still_there(frozen: Chosen, sources: &[SourceEntry], cache: &Path) -> Chosen {
+    let unchanged = std::fs::metadata(&frozen.path).is_ok_and(|file| file.len() == frozen.size);
+    if unchanged {
+        return frozen;
+    }
+    match find_digest(sources, cache, &frozen.sha256).await {
+        Ok(Some(found)) => found,
+        Ok(None) | Err(_) => frozen,
+    }
 }
 
 /// A source that could not be used.
