@@ -127,9 +127,9 @@ impl Rules<'_, '_> {
                 let help = "write an absolute path of the server";
                 self.wrong(&format!("{at}.path"), format!("`{path}` is not an absolute path"), help);
             }
-            if let Err(error) = glob::Pattern::new(pattern) {
-                let help = "`*` stands for any characters, `?` for one, `[0-9]` for one of these";
-                self.wrong(&format!("{at}.pattern"), format!("`{pattern}` is not a pattern: {}", error.msg), help);
+            if pattern.is_empty() {
+                let help = "`*` stands for any characters, `?` for one";
+                self.wrong(&format!("{at}.pattern"), "the pattern is empty, which no name is", help);
             }
         }
     }
