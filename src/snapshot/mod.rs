@@ -23,4 +23,4 @@ pub mod whole;
 pub use keyspace::{Keyspace, ReadError, Store, Totals};
 pub use name::{fits, time_in_name};
 pub use origin::Knowledge;
-pub use whole::{Examined, Verdict, examine};
+pub use whole::{ExamineError, Examined, Verdict, examine};
