@@ -5,7 +5,10 @@
 
 mod duration;
 mod load;
+mod paths;
+mod rules;
 mod secret;
+mod values;
 
 use std::path::PathBuf;
 
@@ -13,9 +16,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use duration::Span;
-pub use load::{LoadError, load};
+pub use load::{Loaded, load, parse};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use values::{NAMES, split_endpoint};
 
+pub use crate::document::LoadError;
 use crate::sources::SourceEntry;
 
 /// One cluster and all that a recovery of it needs to know.

@@ -14,12 +14,14 @@
 //! that says where. It blocks, so asynchronous callers put it on a thread of its own.
 
 pub mod bolt;
+mod claims;
 pub mod keyspace;
 pub mod kubernetes;
 pub mod name;
 pub mod origin;
 pub mod whole;
 
+pub use claims::{ClaimedNode, Claims, taint_text};
 pub use keyspace::{Keyspace, ReadError, Store, Totals};
 pub use name::{fits, time_in_name};
 pub use origin::Knowledge;

@@ -18,10 +18,10 @@ elapsed() { local us=$(( ${EPOCHREALTIME/./} - ${1/./} )); printf '%d.%d' $((us 
 say() { printf 'lab: %6ss  %s\n' "$(elapsed "$LAB_START")" "$*" >&2; }
 die() { printf 'lab: error: %s\n' "$*" >&2; exit 1; }
 
-# need PROGRAM:PACKAGE ...   installs the packages whose programs are missing
+# need PROGRAM:PACKAGE ...   installs the packages whose programs (or files) are missing
 need() {
   local missing=() x
-  for x; do command -v "${x%%:*}" >/dev/null || missing+=("${x#*:}"); done
+  for x; do command -v "${x%%:*}" >/dev/null || [ -e "${x%%:*}" ] || missing+=("${x#*:}"); done
   [ ${#missing[@]} -eq 0 ] && return
   say "installing packages: ${missing[*]}"
   local get=(apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}")
@@ -42,9 +42,10 @@ mirror() {
 # locks shared) in DIR, so that the machine's sources stay as they are; "SUITE"
 # lines such as "deb-src bookworm" or "deb trixie".  Then: "${APT[@]}" update ...
 private_apt() {
-  local dir=$1 keyring=/usr/share/keyrings/debian-archive-keyring.gpg line; shift
+  local dir=$1 keyring=/usr/share/keyrings/debian-archive-keyring.gpg line url; shift
+  url=$(mirror)
   mkdir -p "$dir/lists/partial" "$dir/archives/partial" "$dir/empty"; : >"$dir/sources.list"
-  for line; do echo "${line% *} [signed-by=$keyring] $(mirror) ${line#* } main" >>"$dir/sources.list"; done
+  for line; do echo "${line% *} [signed-by=$keyring] $url ${line#* } main" >>"$dir/sources.list"; done
   APT=(apt-get -q -o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts="$dir/empty"
        -o "Dir::State::Lists=$dir/lists" -o "Dir::Cache::Archives=$dir/archives"
        -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root)
