@@ -102,7 +102,9 @@ impl Engine {
         let values = self.values();
         match self.run.target.job_state(&name, attempt, crate::target::APPLY).await {
             // `apply` attaches to the job that is there instead of starting one.
-            Ok(JobState::Running | JobState::Exited { .. } | JobState::TimedOut) => return self.apply(step, attempt).await,
+            Ok(JobState::Running | JobState::Exited { .. } | JobState::TimedOut) => {
+                return self.apply(step, attempt).await;
+            }
             Ok(JobState::NeverStarted | JobState::Rebooted | JobState::Lost) => {}
             Err(error) => return self.failed_attempt(step, &error.into()),
         }

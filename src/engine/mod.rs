@@ -246,7 +246,9 @@ impl Left {
     fn of(error: &ActionError) -> Option<Self> {
         match error {
             ActionError::Interrupted => Some(Self::Interrupted),
-            ActionError::Target(lost @ TargetError::LostLock { .. }) => Some(Self::LostLock { reason: lost.to_string() }),
+            ActionError::Target(lost @ TargetError::LostLock { .. }) => {
+                Some(Self::LostLock { reason: lost.to_string() })
+            }
             lost if lost.is_lost_contact() => Some(Self::LostContact { reason: chain(lost) }),
             _ => None,
         }

@@ -132,8 +132,7 @@ impl Download<'_> {
         let key = Sha256Sum(hash.finalize().into()).to_string();
         let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
         let readable: String = self.candidate.shown().chars().filter(|character| plain(*character)).take(80).collect();
-        self.cache.join(format!("{}-{}.{extension}", &key[..16],
-            readable.trim_end_matches(".db")))
+        self.cache.join(format!("{}-{}.{extension}", &key[..16], readable.trim_end_matches(".db")))
     }
 }
 
