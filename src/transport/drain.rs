@@ -91,12 +91,8 @@ impl Drain {
     async fn stdout(&mut self, data: Bytes) {
         let data = self.out.pass(data);
         match &self.sink {
-            Some(sink) if !data.is_empty() => {
-                if sink.send(data).await.is_err() {
-                    // The request was given up; what still comes is of no use, but must be read.
-                    self.sink = Some(mpsc::channel(1).0);
-                }
-            }
+            // Who doesn't listen any more has given the request up, and ends this task next.
+            Some(sink) if !data.is_empty() => sink.send(data).await.unwrap_or_default(),
             Some(_) => {}
             None => {
                 let room = KEPT_STDOUT - self.ended.stdout.len();
