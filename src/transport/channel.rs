@@ -133,8 +133,10 @@ async fn upload(
 ) -> Result<(), TransportError> {
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
-        let read = payload.take(CHUNK as u64).read_to_end(&mut chunk).await;
-        let read = read.map_err(|source| TransportError::Local { what: "read what was to be sent", source })?;
+        let read = payload
+            .read_buf(&mut chunk)
+            .await
+            .map_err(|source| TransportError::Local { what: "read what was to be sent", source })?;
         if read == 0 || write.data_bytes(chunk).await.is_err() {
             return Ok(());
         }

@@ -89,6 +89,10 @@ fn the_agent_signs() {
     assert!(matches!(log_in(&rig, &with(&none)), Err(TransportError::Auth { .. })));
     add(rig.copy_key("id_rsa", 0o600));
     assert_eq!(log_in(&rig, &with(&none)).unwrap(), "root\n");
+    let public = rig.copy_key("id_rsa.pub", 0o644);
+    let mut host = with(&format!("  IdentitiesOnly yes\n{none}"));
+    host.identity = Some(public);
+    assert_eq!(log_in(&rig, &host).unwrap(), "root\n", "by its public half");
     let only = format!("  IdentitiesOnly yes\n  IdentityFile {}\n", rig.copy_key("id_stranger", 0o600).display());
     match log_in(&rig, &with(&only)) {
         Err(TransportError::Auth { tried, .. }) => assert_eq!(tried.matches("refused").count(), 1, "{tried}"),

@@ -52,7 +52,7 @@ fn silence_is_noticed_and_the_host_comes_back() {
     rig.inside(async {
         say(&ssh, "true").await.unwrap();
         let start = Instant::now();
-        let (lost, _) = tokio::join!(ssh.run(Request::new("sleep 60")), async {
+        let (lost, ()) = tokio::join!(ssh.run(Request::new("sleep 60")), async {
             sleep(Duration::from_millis(200)).await;
             rig.tell(&["cut", "a"]);
         });

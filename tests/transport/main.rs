@@ -1,5 +1,7 @@
 //! SSH against real servers: each test has throwaway hosts of its own (see `tests/lab`).
 
+#![expect(clippy::unwrap_used, reason = "what helps tests fails by panicking, as they do")]
+
 mod bulk;
 mod logins;
 mod loss;
