@@ -1,1 +1,8 @@
-fn main(){}
+//! The command: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    drctl::cli::run(std::env::args_os()).await
+}

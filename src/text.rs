@@ -31,6 +31,11 @@ pub struct NoValue {
 }
 
 impl Text {
+    /// Text without names.
+    pub fn plain(text: String) -> Self {
+        Self { parts: vec![Part::Plain(text)] }
+    }
+
     /// The names it refers to, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {

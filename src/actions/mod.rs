@@ -35,8 +35,18 @@ pub trait Action: Debug + Send + Sync {
     /// Does it. Answers what later steps may refer to.
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError>;
 
-    /// Whether it took; asked after `apply`, and on resume of a step without an outcome.
+    /// Whether it took; asked after `apply`.
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError>;
+
+    /// Whether a step without an outcome happened; asked on resume. What only looks or asks is begun again.
+    async fn settle(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
+        self.verify(cx).await
+    }
+
+    /// Whether it changes nothing and only proves that what came up is right: its failure has an exit code of its own.
+    fn is_proof(&self) -> bool {
+        false
+    }
 
     /// Undoes what putting back the kept paths does not. Must be repeatable, and bear that `apply` never began.
     async fn undo(&self, cx: &Context<'_>) -> Result<(), ActionError>;
@@ -95,7 +105,7 @@ pub enum Verdict {
 }
 
 /// Something a check found.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// A stable name, such as `snapshot-too-old`; what `--accept` takes.
     pub name: String,
@@ -108,7 +118,9 @@ pub struct Finding {
 }
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// As it should be.

@@ -68,12 +68,8 @@ fn number<T: std::str::FromStr>(lines: &[Line<'_>], key: &'static str) -> Result
 
 fn tool(line: &Line<'_>) -> Result<(String, Tool), String> {
     let [name, path, said, restores, bumps] = line.values[..] else { return Err(line.odd()) };
-    let tool = Tool {
-        path: path.to_owned(),
-        version: version(said),
-        restores: restores == "yes",
-        bumps: bumps == "yes",
-    };
+    let tool =
+        Tool { path: path.to_owned(), version: version(said), restores: restores == "yes", bumps: bumps == "yes" };
     Ok((name.to_owned(), tool))
 }
 

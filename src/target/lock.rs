@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn hostile_answers_are_not_read() {
-        for answer in ["", "clock x", "clock 1\nboot b\nholder {}", "clock 1\nboot b\nholder {}\nholder 1 2 3 running"] {
+        for answer in ["", "clock x", "clock 1\nboot b\nholder {}", "clock 1\nboot b\nholder {}\nholder 1 2 3 running"]
+        {
             assert_eq!(read_seen(answer), None, "{answer:?}");
         }
     }

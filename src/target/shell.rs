@@ -54,7 +54,9 @@ mod tests {
 
     #[test]
     fn hostile_words_stay_words() {
-        for word in ["", "'", "a b", "$(id)", "`id`", "-rf", "--", "\n", "a\n", "\\", "\\'", "!", "*", "~", "é'\u{f022}"] {
+        for word in
+            ["", "'", "a b", "$(id)", "`id`", "-rf", "--", "\n", "a\n", "\\", "\\'", "!", "*", "~", "é'\u{f022}"]
+        {
             assert_eq!(through_sh(word.as_bytes()), word.as_bytes(), "{word:?}");
         }
         assert_eq!(through_sh(b"a\0b"), b"ab");

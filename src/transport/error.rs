@@ -96,7 +96,20 @@ pub enum TransportError {
 
 impl TransportError {
     /// Whether trying again may help: the way to the host failed, not what was asked of it.
+    #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Lost { .. })
+    }
+
+    /// The same once more, when it is the host's refusal and not worth asking for again.
+    pub(super) fn refusal(&self) -> Option<Self> {
+        if let Self::HostKey { host, reason, expected, found } = self {
+            let (host, reason, expected, found) = (host.clone(), reason.clone(), expected.clone(), found.clone());
+            return Some(Self::HostKey { host, reason, expected, found });
+        }
+        if let Self::Auth { host, user, tried } = self {
+            return Some(Self::Auth { host: host.clone(), user: user.clone(), tried: tried.clone() });
+        }
+        None
     }
 }

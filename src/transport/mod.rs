@@ -1,15 +1,20 @@
 //! How commands and bytes reach a host: over SSH, or this machine's own `sh`.
 //!
 //! A script never stands in a command line. What the far side is asked to execute is a short
-//! constant (`sh -c 'eval "$(head -c N)"'`, after sudo where needed) that any login shell reads
+//! constant (`sh -c '… s=$(head -c N) … eval "$s"'`, after sudo where needed) that any login shell reads
 //! alike; the script follows on standard input, then the payload. So neither argv nor a login
 //! shell's quoting rules ever see a value or a secret.
 
 mod auth;
 mod channel;
+mod connection;
+mod drain;
 mod error;
+mod hop;
 mod host_key;
+mod identity;
 mod jump;
+mod known_hosts;
 mod local;
 mod ssh;
 mod ssh_config;
@@ -39,8 +44,9 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// A script without payload, limited to a minute.
+    #[must_use]
     pub fn new(script: &'a str) -> Self {
-        Self { script, stdin: None, stdout: None, limit: Duration::from_secs(60) }
+        Self { script, stdin: None, stdout: None, limit: Duration::from_mins(1) }
     }
 }
 

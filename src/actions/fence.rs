@@ -1,0 +1,142 @@
+//! Making sure that the old master stays dead.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use crate::inventory::{Inventory, Span};
+use crate::text::{Text, Values};
+
+/// Runs the inventory's fencing command, then sees that nothing answers at the old control plane's addresses.
+///
+/// Cannot be undone: what was switched off stays off.
+///
+/// ```toml
+/// [[step]]
+/// name = "fence"
+/// action = "fence"
+/// quiet_for = "5s"
+/// ```
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fence {
+    /// How long every address must stay silent (default `3s`).
+    #[serde(default = "three_seconds")]
+    quiet_for: Span,
+}
+
+fn three_seconds() -> Span {
+    Span::from_secs(3)
+}
+
+impl Declared for Fence {
+    const NAME: &'static str = "fence";
+    const OUTPUTS: &'static [&'static str] = &[];
+}
+
+/// An address that keeps its caller waiting this long is silent.
+const SILENCE: Duration = Duration::from_secs(2);
+
+#[async_trait]
+impl Action for Fence {
+    fn texts(&self) -> Vec<&Text> {
+        Vec::new()
+    }
+
+    fn describe(&self, cx: &PlanContext<'_>) -> Description {
+        let addresses = addresses(cx.inventory).join(", ");
+        let how = match &cx.inventory.fencing.command {
+            Some(command) => format!("run `{}`, then see", command.join(" ")),
+            None => "see".to_owned(),
+        };
+        let mut details = Vec::new();
+        if cx.inventory.fencing.command.is_none() {
+            details.push("no fencing command in the inventory: nothing keeps the old master from coming back later".to_owned());
+        }
+        Description {
+            summary: format!("{how} that nothing answers at {addresses} for {}", self.quiet_for),
+            details,
+            touches: Vec::new(),
+        }
+    }
+
+    fn set_aside(&self, _: &Context<'_>) -> Result<SetAside, ActionError> {
+        Ok(SetAside::Nothing { why: "the target is not touched; what is switched off stays off" })
+    }
+
+    async fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
+        if let Some(command) = &cx.inventory.fencing.command {
+            cx.tell.note("running the fencing command");
+            run(command, cx.limit).await?;
+        }
+        cx.tell.note("listening for the old control plane");
+        let until = Instant::now() + self.quiet_for.duration();
+        loop {
+            for address in addresses(cx.inventory) {
+                if answers(&address).await {
+                    return Err(ActionError::Unexpected {
+                        what: format!("the old control plane at {address}"),
+                        expected: "silence".to_owned(),
+                        found: "an accepted connection".to_owned(),
+                    });
+                }
+            }
+            if Instant::now() >= until {
+                return Ok(Outcome::Done(Values::new()));
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn verify(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
+        Ok(Verdict::Took(Values::new()))
+    }
+
+    /// Switching off what is off is harmless, and silence is to be heard again.
+    async fn settle(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
+        Ok(Verdict::DidNot { reason: "the old control plane may answer again".to_owned() })
+    }
+
+    async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {
+        Ok(())
+    }
+}
+
+fn addresses(inventory: &Inventory) -> Vec<String> {
+    std::iter::once(inventory.cluster.endpoint.clone()).chain(inventory.fencing.must_not_answer.iter().cloned()).collect()
+}
+
+async fn answers(address: &str) -> bool {
+    matches!(tokio::time::timeout(SILENCE, TcpStream::connect(address)).await, Ok(Ok(_)))
+}
+
+async fn run(command: &[String], limit: Duration) -> Result<(), ActionError> {
+    let what = || format!("the fencing command `{}`", command.join(" "));
+    let failed = |reason: String| ActionError::Failed { what: what(), reason };
+    let program = command.first().ok_or_else(|| failed("it is empty".to_owned()))?;
+    let output = Command::new(program)
+        .args(&command[1..])
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(limit, output)
+        .await
+        .map_err(|_| ActionError::TimeLimit { what: what(), limit: Span::from_secs(limit.as_secs()) })?
+        .map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last: Vec<&str> = said.lines().rev().take(5).collect();
+    Err(failed(format!("{}\n{}", output.status, last.into_iter().rev().collect::<Vec<_>>().join("\n"))))
+}

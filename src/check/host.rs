@@ -1,0 +1,135 @@
+//! Is the target reachable, in time, and free for us?
+
+use super::{Look, TargetLook};
+use crate::actions::Finding;
+use crate::report::human_seconds;
+use crate::target::{PathKind, PathState};
+
+/// What a control plane listens on.
+const PORTS: [(u16, &str); 6] = [
+    (6443, "kube-apiserver"),
+    (2379, "etcd clients"),
+    (2380, "etcd peers"),
+    (10250, "kubelet"),
+    (10257, "kube-controller-manager"),
+    (10259, "kube-scheduler"),
+];
+
+pub(super) fn check(look: &Look) -> Vec<Finding> {
+    let target = match &look.target {
+        Ok(target) => target,
+        Err(error) => {
+            return vec![Finding::error(
+                "target-unusable",
+                error.clone(),
+                "see `[target]` of the inventory; `ssh -v` to the same host with the same user and key shows more",
+            )];
+        }
+    };
+    let facts = &target.facts;
+    let mut findings = vec![Finding::ok(
+        "target",
+        format!(
+            "{} is {} ({}), reached as root",
+            look.inventory.target.host,
+            facts.hostname,
+            facts.address.as_deref().unwrap_or("no default address")
+        ),
+    )];
+    findings.push(clock(look, target));
+    findings.extend(ports(target));
+    findings.extend(existing(target));
+    findings.extend(endpoint(look, target));
+    findings
+}
+
+fn clock(look: &Look, target: &TargetLook) -> Finding {
+    let skew = target.skew;
+    let limit = look.inventory.policy.max_clock_skew;
+    let said = format!("the target's clock is {skew:+.1}s off this one's; up to {limit} is allowed");
+    if skew.abs() <= limit.duration().as_secs_f64() {
+        return Finding::ok("clock", said);
+    }
+    Finding::error(
+        "clock-skew",
+        said,
+        "certificates and leases depend on the time: set the target's clock, then run again",
+    )
+}
+
+fn ports(target: &TargetLook) -> Vec<Finding> {
+    let taken: Vec<String> = PORTS
+        .iter()
+        .filter(|(port, _)| target.facts.listening.contains(port))
+        .map(|(port, what)| format!("{port} ({what})"))
+        .collect();
+    if taken.is_empty() {
+        return vec![Finding::ok("ports", "the ports of a control plane are free on the target")];
+    }
+    vec![Finding::error(
+        "ports-taken",
+        format!("something listens on the target's port {}", taken.join(", ")),
+        "a control plane seems to run there: stop it (kubelet and its containers), or take a fresh host",
+    )]
+}
+
+fn existing(target: &TargetLook) -> Vec<Finding> {
+    let holds = |state: &PathState| state.kind != PathKind::Absent && !state.empty;
+    let found: Vec<&str> = target
+        .facts
+        .paths
+        .iter()
+        .filter(|(path, state)| *path != crate::target::HOME && holds(state))
+        .map(|(path, _)| path.as_str())
+        .collect();
+    if found.is_empty() {
+        return vec![Finding::ok("existing-data", "nothing of an older control plane is on the target")];
+    }
+    vec![Finding::warning(
+        "existing-data",
+        format!("the target already holds {}", found.join(", ")),
+        "it is set aside, not deleted; `drctl rollback` puts it back",
+    )]
+}
+
+/// Nodes and clients look for the control plane at one address: is it the target's?
+fn endpoint(look: &Look, target: &TargetLook) -> Option<Finding> {
+    let (host, _) = crate::inventory::split_endpoint(&look.inventory.cluster.endpoint)?;
+    host.parse::<std::net::IpAddr>().ok()?;
+    if target.facts.addresses.iter().any(|address| address == host) {
+        return Some(Finding::ok("endpoint", format!("the target has the control-plane address {host}")));
+    }
+    Some(Finding::warning(
+        "endpoint-elsewhere",
+        format!("the control-plane endpoint is {host}, the target has {}", target.facts.addresses.join(", ")),
+        "nodes and clients keep asking the old address: move it to the target, or point the load balancer at the target",
+    ))
+}
+
+/// Does another run hold the target?
+pub(super) fn check_lock(look: &Look) -> Vec<Finding> {
+    let Ok(TargetLook { holder: Some((holder, live)), facts, .. }) = &look.target else {
+        return Vec::new();
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a time span for the eye")]
+    let age = human_seconds((facts.clock - holder.heartbeat as f64).max(0.0));
+    let state = match (live, holder.stopped) {
+        (true, _) => "alive",
+        (false, true) => "stopped part way",
+        (false, false) => "without a sign of life",
+    };
+    vec![Finding::error(
+        HELD,
+        format!(
+            "run {} of {} holds the target: it is {state} (last sign of life {age} ago)",
+            holder.run, holder.controller
+        ),
+        format!(
+            "`drctl resume {0}` or `drctl rollback {0}` on that controller; if it is lost for ever, `--take-over {0}` here",
+            holder.run
+        ),
+    )]
+}
+
+/// The finding that has an exit code of its own.
+pub const HELD: &str = "target-held";

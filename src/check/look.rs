@@ -1,0 +1,123 @@
+//! Asks everybody once: the sources, the files of the PKI, the target, the control-plane address.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpStream;
+
+use crate::engine::chain;
+use crate::inventory::{Inventory, PkiFiles, Secret};
+use crate::playbook::Playbook;
+use crate::sources::{self, Search, SourceError};
+use crate::target::{Facts, Holder, Target};
+use crate::text::Values;
+use crate::transport::Ssh;
+
+/// How long an address is given to answer before it counts as silent.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// What a playbook usually changes, and drctl's own folder.
+pub const PATHS: &[&str] = &[crate::target::HOME, "/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet"];
+
+/// Everything that was seen.
+#[derive(Debug)]
+pub struct Look {
+    /// The inventory.
+    pub inventory: Arc<Inventory>,
+    /// The playbook.
+    pub playbook: Arc<Playbook>,
+    /// What names stand for before the first step.
+    pub values: Values,
+    /// The newest valid snapshot, and those that were passed over.
+    pub snapshot: Result<Search, SourceError>,
+    /// The files of the certificate authorities.
+    pub pki: Arc<PkiFiles>,
+    /// The contents of those that were found, by kubeadm's name; or why not.
+    pub pki_contents: Vec<(String, Result<Secret, String>)>,
+    /// The target, or why it cannot be used.
+    pub target: Result<TargetLook, String>,
+    /// Who answered at the addresses of the old control plane.
+    pub answers: Vec<Answer>,
+    /// The controller's clock.
+    pub now: Timestamp,
+}
+
+/// The target and what was gathered on it.
+#[derive(Debug)]
+pub struct TargetLook {
+    /// The target; not locked.
+    pub target: Arc<Target>,
+    /// What was gathered.
+    pub facts: Arc<Facts>,
+    /// The target's clock less the controller's, in seconds.
+    pub skew: f64,
+    /// Who holds the target, and whether that one is live, when somebody does.
+    pub holder: Option<(Holder, bool)>,
+}
+
+/// An address of the old control plane, and whether something answered there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// `host:port`.
+    pub address: String,
+    /// Whether a connection was accepted.
+    pub answers: bool,
+}
+
+/// Looks everywhere at once. `tell` is given what is being looked at.
+pub async fn look(
+    inventory: Arc<Inventory>,
+    playbook: Arc<Playbook>,
+    cache: &Path,
+    run: &str,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Look {
+    let pki = Arc::new(PkiFiles::find(&inventory.pki));
+    tell("reading the snapshots, the certificate authorities and the target");
+    let (snapshot, pki_contents, target, answers) = tokio::join!(
+        sources::newest(&inventory.sources, cache, &|_, _| {}),
+        read_pki(&pki),
+        look_at_target(&inventory, run),
+        probe(&inventory),
+    );
+    let mut values = inventory.values();
+    values.extend(pki.values());
+    values.insert("run.id".to_owned(), run.to_owned());
+    if let Ok(search) = &snapshot {
+        values.extend(search.chosen.values());
+    }
+    if let Ok(target) = &target {
+        values.extend(target.facts.values());
+    }
+    Look { inventory, playbook, values, snapshot, pki, pki_contents, target, answers, now: Timestamp::now() }
+}
+
+async fn read_pki(pki: &PkiFiles) -> Vec<(String, Result<Secret, String>)> {
+    let mut contents = Vec::new();
+    for file in pki.found() {
+        contents.push((file.name.to_owned(), file.source.read().await.map_err(|error| chain(&error))));
+    }
+    contents
+}
+
+async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, String> {
+    let ssh = Ssh::new(&inventory.target).map_err(|error| chain(&error))?;
+    let target = Target::new(Arc::new(ssh), run);
+    let before = Timestamp::now();
+    let facts = target.facts(PATHS).await.map_err(|error| chain(&error))?;
+    let after = Timestamp::now();
+    let middle = before.as_duration().as_secs_f64().midpoint(after.as_duration().as_secs_f64());
+    let holder = target.holder().await.map_err(|error| chain(&error))?;
+    Ok(TargetLook { skew: facts.clock - middle, facts: Arc::new(facts), target: Arc::new(target), holder })
+}
+
+async fn probe(inventory: &Inventory) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for address in std::iter::once(&inventory.cluster.endpoint).chain(&inventory.fencing.must_not_answer) {
+        let accepted = tokio::time::timeout(SILENCE, TcpStream::connect(address)).await;
+        answers.push(Answer { address: address.clone(), answers: matches!(accepted, Ok(Ok(_))) });
+    }
+    answers
+}

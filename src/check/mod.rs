@@ -1,0 +1,61 @@
+//! All that can be known before a byte of the target changes. Looks first, then judges:
+//! [`look`] asks the sources, the target and the network once; each entry of [`CHECKS`] is a
+//! pure judgement over what was seen. So everything that is wrong is told at once.
+
+mod control_plane;
+mod host;
+mod look;
+mod pki;
+mod snapshot;
+mod space;
+mod tools;
+
+pub use host::HELD;
+pub use look::{Answer, Look, PATHS, TargetLook, look};
+
+use crate::actions::{Finding, PlanContext, Severity};
+
+/// A judgement over what was seen.
+pub type Check = fn(&Look) -> Vec<Finding>;
+
+/// Every check, in the order of the report.
+pub const CHECKS: &[Check] =
+    &[snapshot::check, pki::check, control_plane::check, host::check, host::check_lock, tools::check, space::check];
+
+/// Runs every check, then every step's own.
+pub async fn findings(look: &Look) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(look)).collect();
+    let cx = look.plan_context();
+    for step in look.steps_to_run() {
+        for mut finding in step.action.check(&cx).await {
+            finding.message = format!("step `{}`: {}", step.name, finding.message);
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
+/// The errors that nobody accepted by name.
+pub fn refused<'a>(findings: &'a [Finding], accepted: &[String]) -> Vec<&'a Finding> {
+    let unaccepted = |finding: &&Finding| finding.severity == Severity::Error && !accepted.contains(&finding.name);
+    findings.iter().filter(unaccepted).collect()
+}
+
+impl Look {
+    /// What plans and steps' checks are given.
+    pub fn plan_context(&self) -> PlanContext<'_> {
+        PlanContext {
+            inventory: &self.inventory,
+            target: self.target.as_ref().ok().map(|target| target.target.as_ref()),
+            facts: self.target.as_ref().ok().map(|target| target.facts.as_ref()),
+            snapshot: self.snapshot.as_ref().ok().map(|search| &search.chosen),
+            pki: &self.pki,
+            values: &self.values,
+        }
+    }
+
+    /// The steps whose `when` holds as far as it can be known now.
+    pub fn steps_to_run(&self) -> impl Iterator<Item = &crate::playbook::Step> {
+        self.playbook.steps.iter().filter(|step| step.when.as_ref().is_none_or(|when| when.holds(&self.values)))
+    }
+}

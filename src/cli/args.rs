@@ -1,0 +1,161 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Brings a dead kubeadm control plane back on a fresh host, over SSH, from an etcd snapshot and the root CA.
+#[derive(Debug, Parser)]
+#[command(name = "drctl", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub struct Args {
+    /// What every command takes.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// The command.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    failed, and the target is as it was (rolled back)
+  2    usage, inventory or playbook error
+  3    a check failed and nothing was touched
+  4    stopped part way, the checkpoint is kept: `drctl resume` or `drctl rollback`
+  5    a rollback itself failed: a person is needed
+  6    another run holds the target
+  7    restored, but verification failed
+  130  interrupted; the journal is closed";
+
+/// What every command takes.
+#[derive(Debug, Parser)]
+pub struct Globals {
+    /// What is written: text for people on stderr, or NDJSON on stdout
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human, value_name = "FORM")]
+    pub output: Output,
+    /// Folder of journals [default: $XDG_STATE_HOME/drctl or ~/.local/state/drctl]
+    #[arg(long, global = true, env = "DRCTL_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Show the output of commands; twice and thrice: logs too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+impl Globals {
+    /// Whether programs read.
+    pub(super) fn json(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Text for people, on standard error.
+    Human,
+    /// NDJSON for programs, on standard output.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check everything that can be checked without changing anything
+    Check(Site),
+    /// Show what a restore would do on this target
+    Plan(Site),
+    /// Check, plan, ask, and bring the control plane back
+    Restore(Restore),
+    /// Go on with a run that did not finish
+    Resume(Resume),
+    /// Put the target back as it was before a run
+    Rollback(Rollback),
+    /// List the runs of this controller
+    Runs,
+    /// Show what a run did, and when
+    Show(Show),
+    /// Print the playbook that is used by default
+    Playbook(Playbook),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Write the manual pages into a folder
+    Man(Man),
+}
+
+/// Which cluster, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct Site {
+    /// The inventory: which cluster, onto which host, from what
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) inventory: PathBuf,
+    /// The playbook [default: the one shown by `drctl playbook show`]
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) playbook: Option<PathBuf>,
+    /// Go on in spite of this finding; may be given several times
+    #[arg(long, value_name = "FINDING")]
+    pub(super) accept: Vec<String>,
+    /// Treat the lock of this run as abandoned: its controller is lost for ever
+    #[arg(long, value_name = "RUN")]
+    pub(super) take_over: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Restore {
+    #[command(flatten)]
+    pub(super) site: Site,
+    /// Do not ask before the first change
+    #[arg(short, long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Resume {
+    /// The run, or how its id begins [default: the newest that did not finish]
+    pub(super) run: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Rollback {
+    /// The run, or how its id begins [default: the newest that did not finish]
+    pub(super) run: Option<String>,
+    /// Undo even a run that finished, although the cluster has lived on since
+    #[arg(long)]
+    pub(super) after_success: bool,
+    /// Do not ask before the first change
+    #[arg(short, long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The run, or how its id begins
+    pub(super) run: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Playbook {
+    #[command(subcommand)]
+    pub(super) command: PlaybookCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PlaybookCommand {
+    /// Print the default playbook, to start one of your own from
+    Show,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Man {
+    /// The folder
+    pub(super) dir: PathBuf,
+}
+
+/// The whole command tree, for completions, manual pages and the documentation's tests.
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}

@@ -1,0 +1,12 @@
+//! `drctl check`: could we recover right now?
+
+use super::args::{Globals, Site};
+use super::exit::{Exit, Fault};
+use super::session::{Session, refuse};
+
+pub(super) async fn run(globals: &Globals, site: &Site) -> Result<Exit, Fault> {
+    let session = Session::load(globals, site)?;
+    let (_, findings) = session.look(&session.new_run_id()?).await;
+    refuse(&findings, site)?;
+    Ok(Exit::Done)
+}

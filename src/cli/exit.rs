@@ -1,0 +1,205 @@
+//! Every way to end, its exit code, and the hint that goes with it.
+
+use std::process::ExitCode;
+
+use miette::Diagnostic as _;
+
+use crate::actions::Finding;
+use crate::engine::{EngineError, Left, chain};
+use crate::event::Ending;
+use crate::inventory::LoadError;
+use crate::journal::JournalError;
+use crate::runs::RunsError;
+use crate::target::TargetError;
+
+/// The exit codes that automation may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Failed, and the target is as it was.
+    RolledBack,
+    /// Usage, inventory or playbook error.
+    Usage,
+    /// A check failed and nothing was touched.
+    Checks,
+    /// Stopped part way; the checkpoint is kept.
+    Stopped,
+    /// A rollback itself failed: a person is needed.
+    NeedsPerson,
+    /// Another run holds the target.
+    Held,
+    /// Restored, but verification failed.
+    NotProven,
+    /// Interrupted; the journal is closed.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::RolledBack => 1,
+            Exit::Usage => 2,
+            Exit::Checks => 3,
+            Exit::Stopped => 4,
+            Exit::NeedsPerson => 5,
+            Exit::Held => 6,
+            Exit::NotProven => 7,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+impl Exit {
+    /// Of a run that was left. `asked` is true when a rollback was what the person asked for.
+    pub(super) fn of(left: &Left, asked: bool) -> Self {
+        match left {
+            Left::Ended(Ending::Restored) => Self::Done,
+            Left::Ended(Ending::RolledBack) if asked => Self::Done,
+            Left::Ended(Ending::RolledBack) => Self::RolledBack,
+            Left::Failed { proof: true, .. } => Self::NotProven,
+            Left::Failed { .. } | Left::LostContact { .. } | Left::Unknown { .. } => Self::Stopped,
+            Left::NeedsPerson { .. } => Self::NeedsPerson,
+            Left::LostLock { .. } => Self::Held,
+            Left::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+/// What to do next, after a run was left.
+pub(super) fn next_steps(left: &Left, run: &str) -> Vec<String> {
+    let either = |first: String| vec![first, format!("`drctl rollback {run}` puts the target back as it was")];
+    match left {
+        Left::Ended(Ending::Restored) => vec![
+            "restart kubelet, kube-proxy and the CNI on every node if the restore could not bump revisions".to_owned(),
+            "take a new snapshot at once, and see that the CronJob runs again".to_owned(),
+            format!("`drctl show {run}` tells the whole run"),
+        ],
+        Left::Ended(Ending::RolledBack) => vec![format!("`drctl show {run}` tells what failed")],
+        Left::Failed { proof: true, .. } => {
+            either(format!("the control plane is up but not proven: look, then `drctl resume {run}` proves again"))
+        }
+        Left::Failed { .. } => {
+            either(format!("mend what the error says, then `drctl resume {run}` tries the step again"))
+        }
+        Left::LostContact { .. } => either(format!("see why the target is out of reach, then `drctl resume {run}`")),
+        Left::Unknown { .. } => either(format!("look at the target, then `drctl resume {run}`")),
+        Left::NeedsPerson { .. } => {
+            vec![format!("mend what the error says, then `drctl rollback {run}` goes on undoing")]
+        }
+        Left::LostLock { .. } => vec!["another controller works on this target: leave it to that one".to_owned()],
+        Left::Interrupted => either(format!("`drctl resume {run}` goes on from the checkpoint")),
+    }
+}
+
+/// What ends a command before, or instead of, a run's own ending.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The inventory or the playbook.
+    Load(Box<LoadError>),
+    /// What was typed.
+    Usage { message: String, help: String },
+    /// Findings that nobody accepted.
+    Checks(Vec<Finding>),
+    /// The runs of this controller.
+    Runs(RunsError),
+    /// The target, before a run began.
+    Target(TargetError),
+    /// Another run holds the target.
+    Held(String),
+    /// The journal cannot be written.
+    Engine(EngineError),
+    /// A file could not be written.
+    Io { what: String, source: std::io::Error },
+}
+
+impl Fault {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Load(_) | Self::Usage { .. } => Exit::Usage,
+            Self::Runs(RunsError::Journal(JournalError::Busy { .. })) | Self::Held(_) => Exit::Held,
+            Self::Runs(RunsError::Unknown { .. } | RunsError::Ambiguous { .. } | RunsError::NoneOpen { .. }) => {
+                Exit::Usage
+            }
+            Self::Checks(findings) if findings.iter().any(|finding| finding.name == crate::check::HELD) => Exit::Held,
+            Self::Checks(_) | Self::Target(_) => Exit::Checks,
+            Self::Runs(_) | Self::Engine(_) | Self::Io { .. } => Exit::Stopped,
+        }
+    }
+
+    /// One report on standard error; for programs, one object on standard output.
+    pub(super) fn tell(&self, json: bool) {
+        let (message, help) = self.words();
+        if json {
+            let data = serde_json::json!({"kind": "error", "data": {"message": message, "help": help}});
+            drop(std::io::Write::write_all(&mut std::io::stdout(), format!("{data}\n").as_bytes()));
+            return;
+        }
+        let text = match self {
+            Self::Load(error) => {
+                let mut text = String::new();
+                let drawn = miette::GraphicalReportHandler::new().render_report(&mut text, error.as_ref());
+                if drawn.is_ok() { text } else { message }
+            }
+            _ => format!("error: {message}\n  help: {help}\n"),
+        };
+        drop(std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()));
+    }
+
+    fn words(&self) -> (String, String) {
+        match self {
+            Self::Load(error) => (error.to_string(), error.help().map(|help| help.to_string()).unwrap_or_default()),
+            Self::Usage { message, help } => (message.clone(), help.clone()),
+            Self::Checks(findings) => (
+                format!(
+                    "{} of the checks failed; the target was not touched: {}",
+                    findings.len(),
+                    findings.iter().map(|finding| finding.name.as_str()).collect::<Vec<_>>().join(", ")
+                ),
+                "each is explained above; what is meant to be so can be accepted with `--accept NAME`".to_owned(),
+            ),
+            Self::Runs(error) => (chain(error), "`drctl runs` lists the runs of this controller".to_owned()),
+            Self::Target(error) => (chain(error), "the target was not changed".to_owned()),
+            Self::Held(message) => (message.clone(), "wait for it, or see `drctl resume` and `--take-over`".to_owned()),
+            Self::Engine(error) => (
+                chain(error),
+                "free space on the controller's disk, then `drctl resume`; the target stands at its last checkpoint"
+                    .to_owned(),
+            ),
+            Self::Io { what, source } => {
+                (format!("could not {what}: {source}"), "see the path and its permissions".to_owned())
+            }
+        }
+    }
+}
+
+impl From<LoadError> for Fault {
+    fn from(error: LoadError) -> Self {
+        Self::Load(Box::new(error))
+    }
+}
+
+impl From<RunsError> for Fault {
+    fn from(error: RunsError) -> Self {
+        Self::Runs(error)
+    }
+}
+
+impl From<JournalError> for Fault {
+    fn from(error: JournalError) -> Self {
+        Self::Runs(error.into())
+    }
+}
+
+impl From<EngineError> for Fault {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<TargetError> for Fault {
+    fn from(error: TargetError) -> Self {
+        Self::Target(error)
+    }
+}

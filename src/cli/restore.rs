@@ -1,0 +1,110 @@
+//! `drctl restore`: check, plan, ask, run.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Globals, Restore};
+use super::exit::{Exit, Fault};
+use super::session::{Session, hold, refuse, work};
+use crate::engine::{Engine, Listener, Run};
+use crate::event::{FORMAT, RunHeader, SnapshotRef, StepRef};
+use crate::journal::RunState;
+use crate::plan::Plan;
+use crate::runs::Frozen;
+use crate::sources::Chosen;
+
+pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault> {
+    let session = Session::load(globals, &args.site)?;
+    let id = session.new_run_id()?;
+    let (look, findings) = session.look(&id).await;
+    refuse(&findings, &args.site)?;
+    session.face.plan(&Plan::of(&look, &session.past()));
+    confirm(&session, args.yes)?;
+
+    let (Ok(search), Ok(target)) = (&look.snapshot, &look.target) else {
+        return Err(Fault::Usage {
+            message: "a snapshot and a reachable target cannot be done without".to_owned(),
+            help: "findings about them cannot be accepted".to_owned(),
+        });
+    };
+    let header = header(&session, args, &id, &search.chosen);
+    let frozen =
+        Frozen { inventory: &session.inventory_text, playbook: &session.playbook.text, snapshot: &search.chosen };
+    let (folder, journal, record) = session.runs().begin(header.clone(), &frozen)?;
+    if let Err(fault) = hold(&target.target, args.site.take_over.as_deref()).await {
+        folder.forget()?;
+        return Err(fault);
+    }
+    session.face.record(&record);
+    let run = Run {
+        inventory: Arc::clone(&look.inventory),
+        playbook: Arc::clone(&look.playbook),
+        target: Arc::clone(&target.target),
+        facts: Arc::clone(&target.facts),
+        snapshot: Arc::new(search.chosen.clone()),
+        pki: Arc::clone(&look.pki),
+        values: look.values.clone(),
+        cache: session.cache(),
+        listener: listener(&session),
+        stop: CancellationToken::new(),
+    };
+    let engine = Engine::new(run.clone(), journal, RunState::begun(header));
+    work(engine, &run, &folder, session.face.as_ref(), false).await
+}
+
+fn listener(session: &Session) -> Arc<dyn Listener> {
+    Arc::clone(&session.face) as Arc<dyn Listener>
+}
+
+fn confirm(session: &Session, yes: bool) -> Result<(), Fault> {
+    if yes {
+        return Ok(());
+    }
+    let question =
+        format!("Restore cluster {} onto {}?", session.inventory.cluster.name, session.inventory.target.host);
+    match session.face.confirm(&question) {
+        Some(true) => Ok(()),
+        Some(false) => {
+            Err(Fault::Usage { message: "not confirmed; nothing was touched".to_owned(), help: String::new() })
+        }
+        None => Err(Fault::Usage {
+            message: "there is no terminal to ask for confirmation; nothing was touched".to_owned(),
+            help: "automation passes `--yes`".to_owned(),
+        }),
+    }
+}
+
+fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHeader {
+    let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let steps = session.playbook.steps.iter();
+    RunHeader {
+        format: FORMAT,
+        run: id.to_owned(),
+        drctl: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster: session.inventory.cluster.name.clone(),
+        host: session.inventory.target.host.clone(),
+        inventory: absolute(&args.site.inventory).display().to_string(),
+        playbook: args
+            .site
+            .playbook
+            .as_ref()
+            .map_or("embedded".to_owned(), |path| absolute(path).display().to_string()),
+        inventory_sha256: hex(&session.inventory_text),
+        playbook_sha256: hex(&session.playbook.text),
+        snapshot: SnapshotRef {
+            name: chosen.name.clone(),
+            source: chosen.source.clone(),
+            sha256: chosen.sha256.clone(),
+            size: chosen.size,
+            taken: chosen.taken,
+            revision: chosen.claims.revision,
+        },
+        steps: steps.map(|step| StepRef { name: step.name.clone(), action: step.kind.name.to_owned() }).collect(),
+    }
+}
+
+fn hex(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}

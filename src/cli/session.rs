@@ -1,0 +1,176 @@
+//! What several commands begin with: reading the files, looking around, taking the lock, working.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Globals, Site};
+use super::exit::{Exit, Fault, next_steps};
+use crate::actions::{Finding, Severity};
+use crate::check::{self, Look};
+use crate::engine::{Engine, Run};
+use crate::face::{Face, face};
+use crate::inventory::{self, Inventory};
+use crate::playbook::{self, Playbook};
+use crate::report::{Report, past_durations};
+use crate::runs::{RunFolder, Runs};
+use crate::target::{Claim, LockOutcome, Target};
+
+/// The files that were read, and where things are kept.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) face: Arc<dyn Face>,
+    pub(super) state: PathBuf,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) inventory_text: String,
+    pub(super) playbook: Arc<Playbook>,
+}
+
+impl Session {
+    /// Reads both files; all that is wrong with either is told.
+    pub(super) fn load(globals: &Globals, site: &Site) -> Result<Self, Fault> {
+        let loaded = inventory::load(&site.inventory)?;
+        let playbook = playbook::load(site.playbook.as_deref(), &loaded.inventory)?;
+        Ok(Self {
+            face: face(globals.json(), globals.verbose > 0),
+            state: state_dir(globals, Some(&loaded.inventory)),
+            inventory: Arc::new(loaded.inventory),
+            inventory_text: loaded.text,
+            playbook: Arc::new(playbook),
+        })
+    }
+
+    /// Downloads are kept here.
+    pub(super) fn cache(&self) -> PathBuf {
+        self.state.join("snapshots")
+    }
+
+    pub(super) fn runs(&self) -> Runs {
+        Runs::new(&self.state)
+    }
+
+    /// Looks everywhere and shows what was found.
+    pub(super) async fn look(&self, run: &str) -> (Look, Vec<Finding>) {
+        let face = Arc::clone(&self.face);
+        let look = check::look(Arc::clone(&self.inventory), Arc::clone(&self.playbook), &self.cache(), run, &|what| {
+            face.doing(what)
+        })
+        .await;
+        let findings = check::findings(&look).await;
+        self.face.findings(&findings);
+        (look, findings)
+    }
+
+    /// The mean times of the steps in past runs of this cluster.
+    pub(super) fn past(&self) -> std::collections::BTreeMap<String, jiff::SignedDuration> {
+        let runs = self.runs().list().unwrap_or_default();
+        let reports: Vec<Report> = runs
+            .iter()
+            .filter_map(|run| run.read().ok())
+            .map(|(state, records)| Report::of(&state, &records))
+            .filter(|report| report.header.cluster == self.inventory.cluster.name)
+            .collect();
+        past_durations(&reports)
+    }
+
+    pub(super) fn new_run_id(&self) -> Result<String, Fault> {
+        Ok(Runs::new_id(&self.inventory.cluster.name, Timestamp::now())?)
+    }
+}
+
+/// The folder of journals: the flag, else the inventory, else the default.
+pub(super) fn state_dir(globals: &Globals, inventory: Option<&Inventory>) -> PathBuf {
+    let from_inventory = || inventory.and_then(|inventory| inventory.state.dir.clone());
+    globals.state.clone().or_else(from_inventory).unwrap_or_else(Runs::default_state)
+}
+
+/// Errors that nobody accepted end a command before anything is touched.
+pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
+    let mut accepted = site.accept.clone();
+    if site.take_over.is_some() {
+        accepted.push(check::HELD.to_owned());
+    }
+    let unknown: Vec<&String> =
+        site.accept.iter().filter(|name| !findings.iter().any(|finding| finding.name == **name)).collect();
+    if let Some(name) = unknown.first() {
+        let known: Vec<&str> = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .map(|finding| finding.name.as_str())
+            .collect();
+        return Err(Fault::Usage {
+            message: format!("`--accept {name}` names no finding of this run"),
+            help: format!(
+                "the errors found are: {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ),
+        });
+    }
+    let refused: Vec<Finding> = check::refused(findings, &accepted).into_iter().cloned().collect();
+    if refused.is_empty() { Ok(()) } else { Err(Fault::Checks(refused)) }
+}
+
+/// Takes the target's lock for the run.
+pub(super) async fn hold(target: &Target, take_over: Option<&str>) -> Result<(), Fault> {
+    match target.acquire(Claim { controller: &controller(), user: &user(), take_over }).await? {
+        LockOutcome::Acquired { .. } => Ok(()),
+        LockOutcome::Held { holder, live } => Err(Fault::Held(format!(
+            "run {} of {} holds the target ({})",
+            holder.run,
+            holder.controller,
+            if live { "alive" } else { "stopped part way, or dead" },
+        ))),
+    }
+}
+
+/// Works on a run until it is left; then tells.
+pub(super) async fn work(
+    mut engine: Engine,
+    run: &Run,
+    folder: &RunFolder,
+    face: &dyn Face,
+    asked: bool,
+) -> Result<Exit, Fault> {
+    let left = {
+        let signals = tokio::spawn(stop_on_signal(run.stop.clone()));
+        let left = engine.work().await;
+        signals.abort();
+        left?
+    };
+    let exit = Exit::of(&left, asked);
+    if !matches!(exit, Exit::Done | Exit::RolledBack | Exit::Held) {
+        // Best effort: the lock also says so by its age.
+        drop(run.target.stop().await);
+    }
+    let (state, records) = folder.read()?;
+    face.report(&Report::of(&state, &records), &next_steps(&left, &folder.id));
+    Ok(exit)
+}
+
+/// SIGINT and SIGTERM stop the run at its checkpoint.
+async fn stop_on_signal(stop: CancellationToken) {
+    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+        return;
+    };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() { return },
+        _ = terminate.recv() => {}
+    }
+    stop.cancel();
+}
+
+/// How the lock names this process.
+fn controller() -> String {
+    format!("{}:{}", rustix::system::uname().nodename().to_string_lossy(), std::process::id())
+}
+
+fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| rustix::process::getuid().as_raw().to_string())
+}
+
+/// The folder that a frozen inventory's relative paths begin at.
+pub(super) fn base_of(inventory: &str) -> &Path {
+    Path::new(inventory).parent().unwrap_or(Path::new("/"))
+}

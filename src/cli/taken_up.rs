@@ -1,0 +1,78 @@
+//! A run that is taken up again, by resume or rollback.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::Globals;
+use super::exit::Fault;
+use super::session::{base_of, hold, state_dir};
+use crate::engine::{Engine, Listener, Run};
+use crate::face::{Face, face};
+use crate::inventory::{self, Inventory, PkiFiles};
+use crate::journal::{Journal, RunState};
+use crate::playbook::{self, Playbook};
+use crate::runs::{RunFolder, Runs};
+use crate::sources::{self, Chosen};
+use crate::target::Target;
+use crate::transport::Ssh;
+
+/// A run with its journal open.
+#[derive(Debug)]
+pub(super) struct TakenUp {
+    pub(super) face: Arc<dyn Face>,
+    pub(super) folder: RunFolder,
+    pub(super) state: RunState,
+    journal: Journal,
+    inventory: Inventory,
+    playbook: Playbook,
+    snapshot: Chosen,
+    state_dir: std::path::PathBuf,
+}
+
+impl TakenUp {
+    /// Opens a run's journal and reads what it froze.
+    pub(super) async fn find(globals: &Globals, id: Option<&str>, what: &'static str) -> Result<Self, Fault> {
+        let state_dir = state_dir(globals, None);
+        let runs = Runs::new(&state_dir);
+        let folder = match id {
+            Some(id) => runs.find(id)?,
+            None => runs.newest_open(what)?,
+        };
+        let (journal, state) = folder.open()?;
+        let inventory =
+            inventory::parse(&state.header.inventory, &folder.inventory()?, base_of(&state.header.inventory))?;
+        let playbook = playbook::parse(&state.header.playbook, &folder.playbook()?, &inventory)?;
+        let snapshot = sources::still_there(folder.snapshot()?, &inventory.sources, &state_dir.join("snapshots")).await;
+        let face = face(globals.json(), globals.verbose > 0);
+        Ok(Self { face, folder, state, journal, inventory, playbook, snapshot, state_dir })
+    }
+
+    /// Connects, takes the lock, and is ready to work.
+    pub(super) async fn engine(self) -> Result<(Engine, Run, RunFolder, Arc<dyn Face>), Fault> {
+        self.face.doing(&format!("connecting to {}", self.state.header.host));
+        let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::Target(error.into()))?;
+        let target = Target::new(Arc::new(ssh), &self.folder.id);
+        let facts = target.facts(crate::check::PATHS).await?;
+        hold(&target, None).await?;
+        let pki = PkiFiles::find(&self.inventory.pki);
+        let mut values = self.inventory.values();
+        values.extend(pki.values());
+        values.extend(self.snapshot.values());
+        values.extend(facts.values());
+        values.insert("run.id".to_owned(), self.folder.id.clone());
+        let run = Run {
+            inventory: Arc::new(self.inventory),
+            playbook: Arc::new(self.playbook),
+            target: Arc::new(target),
+            facts: Arc::new(facts),
+            snapshot: Arc::new(self.snapshot),
+            pki: Arc::new(pki),
+            values,
+            cache: self.state_dir.join("snapshots"),
+            listener: Arc::clone(&self.face) as Arc<dyn Listener>,
+            stop: CancellationToken::new(),
+        };
+        Ok((Engine::new(run.clone(), self.journal, self.state), run, self.folder, self.face))
+    }
+}

@@ -1,0 +1,220 @@
+//! One step, forwards and backwards: the only place where the engine has effects on the target.
+
+use std::time::Duration;
+
+use super::{Engine, Halt, Left, Run, Step, chain};
+use crate::actions::{ActionError, Context, Outcome, SetAside, Tell, Verdict};
+use crate::event::{Event, Live};
+use crate::target::JobState;
+use crate::text::Values;
+
+/// How much longer than its own limit a step is waited for, so that a job's own limit speaks first.
+const GRACE: Duration = Duration::from_secs(30);
+
+impl Engine {
+    pub(super) async fn begin(&mut self, step: usize, attempt: u32) -> Step<()> {
+        let name = self.run.playbook.steps[step].name.clone();
+        let values = self.values();
+        if let Some(when) = &self.run.playbook.steps[step].when
+            && !when.holds(&values)
+        {
+            return Ok(self.note(Event::StepSkipped { step: name, reason: format!("`when = {when}` does not hold") })?);
+        }
+        self.tried = if self.tried.0 == step { (step, self.tried.1 + 1) } else { (step, 1) };
+        if self.tried.1 > 1 {
+            self.pause(self.tried.1).await?;
+        }
+        self.note(Event::StepStarted { step: name, attempt })?;
+        self.keep_and_apply(step, attempt).await
+    }
+
+    /// From an announced step to its outcome. Keeping is repeatable: it may have been begun before.
+    pub(super) async fn keep_and_apply(&mut self, step: usize, attempt: u32) -> Step<()> {
+        let values = self.values();
+        if let Err(error) = self.keep(step, attempt, &values).await {
+            return self.failed_attempt(step, &error);
+        }
+        let name = self.run.playbook.steps[step].name.clone();
+        self.note(Event::StepKept { step: name })?;
+        self.apply(step, attempt).await
+    }
+
+    async fn keep(&self, step: usize, attempt: u32, values: &Values) -> Result<(), ActionError> {
+        let tell = self.run.tell(step);
+        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        match self.run.playbook.steps[step].action.set_aside(&cx)? {
+            SetAside::Nothing { .. } => Ok(()),
+            SetAside::Paths(keeps) => Ok(self.run.target.set_aside(cx.step, &keeps).await?),
+        }
+    }
+
+    async fn apply(&mut self, step: usize, attempt: u32) -> Step<()> {
+        let values = self.values();
+        match self.apply_and_verify(step, attempt, &values).await {
+            Ok(outcome) => self.took(step, outcome),
+            Err(error) => self.failed_attempt(step, &error),
+        }
+    }
+
+    async fn apply_and_verify(&self, step: usize, attempt: u32, values: &Values) -> Result<Outcome, ActionError> {
+        let tell = self.run.tell(step);
+        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        let action = &self.run.playbook.steps[step].action;
+        let outcome = tokio::select! {
+            outcome = tokio::time::timeout(cx.limit + GRACE, action.apply(&cx)) => outcome.map_err(|_| ActionError::TimeLimit {
+                what: format!("step `{}`", cx.step),
+                limit: crate::inventory::Span::from_secs(cx.limit.as_secs()),
+            })??,
+            // Whatever an action does is repeatable or claimed on the target, so it may be left anywhere.
+            () = self.run.stop.cancelled() => return Err(ActionError::Interrupted),
+        };
+        let Outcome::Done(mut outputs) = outcome else {
+            return Ok(outcome);
+        };
+        match action.verify(&cx).await? {
+            Verdict::Took(more) => outputs.extend(more),
+            Verdict::DidNot { reason } | Verdict::Unknown { reason } => {
+                return Err(ActionError::Failed { what: format!("verifying step `{}`", cx.step), reason });
+            }
+        }
+        Ok(Outcome::Done(outputs))
+    }
+
+    fn took(&mut self, step: usize, outcome: Outcome) -> Step<()> {
+        let step = self.run.playbook.steps[step].name.clone();
+        Ok(self.note(match outcome {
+            Outcome::Done(outputs) => Event::StepDone { step, outputs },
+            Outcome::Skipped { reason } => Event::StepSkipped { step, reason },
+        })?)
+    }
+
+    fn failed_attempt(&mut self, step: usize, error: &ActionError) -> Step<()> {
+        if let Some(left) = Left::of(error) {
+            return Err(Halt::Left(left));
+        }
+        let step = self.run.playbook.steps[step].name.clone();
+        Ok(self.note(Event::StepFailed { step, error: chain(error) })?)
+    }
+
+    /// A step whose outcome nobody wrote down: the job's folder knows, else the action's own look.
+    pub(super) async fn settle(&mut self, step: usize, attempt: u32) -> Step<()> {
+        let name = self.run.playbook.steps[step].name.clone();
+        let values = self.values();
+        match self.run.target.job_state(&name, attempt, crate::target::APPLY).await {
+            // `apply` attaches to the job that is there instead of starting one.
+            Ok(JobState::Running | JobState::Exited { .. } | JobState::TimedOut) => {
+                return self.apply(step, attempt).await;
+            }
+            Ok(JobState::NeverStarted | JobState::Rebooted | JobState::Lost) => {}
+            Err(error) => return self.failed_attempt(step, &error.into()),
+        }
+        let verdict = {
+            let tell = self.run.tell(step);
+            let cx = self.run.context(step, attempt, &values, &tell, self.state.header.run.as_str());
+            self.run.playbook.steps[step].action.settle(&cx).await
+        };
+        match verdict {
+            Ok(Verdict::Took(outputs)) => self.took(step, Outcome::Done(outputs)),
+            Ok(Verdict::DidNot { .. }) => self.undo(step).await,
+            Ok(Verdict::Unknown { reason }) => Err(Halt::Left(Left::Unknown { step: name, reason })),
+            Err(error) => self.failed_attempt(step, &error),
+        }
+    }
+
+    pub(super) async fn undo(&mut self, step: usize) -> Step<()> {
+        let name = self.run.playbook.steps[step].name.clone();
+        self.note(Event::UndoStarted { step: name.clone() })?;
+        let values = self.values();
+        let attempt = self.state.attempts[step];
+        match self.undo_and_put_back(step, attempt, &values).await {
+            Ok(()) => Ok(self.note(Event::UndoDone { step: name })?),
+            Err(error) => match Left::of(&error) {
+                Some(left) => Err(Halt::Left(left)),
+                None => {
+                    let error = chain(&error);
+                    self.note(Event::UndoFailed { step: name.clone(), error: error.clone() })?;
+                    Err(Halt::Left(Left::NeedsPerson { step: name, error }))
+                }
+            },
+        }
+    }
+
+    async fn undo_and_put_back(&self, step: usize, attempt: u32, values: &Values) -> Result<(), ActionError> {
+        let tell = self.run.tell(step);
+        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        self.run.target.end_job(cx.step, attempt, crate::target::APPLY).await?;
+        self.run.playbook.steps[step].action.undo(&cx).await?;
+        Ok(self.run.target.put_back(cx.step).await?)
+    }
+
+    fn values(&self) -> Values {
+        let mut values = self.run.values.clone();
+        values.extend(self.state.outputs());
+        values
+    }
+
+    async fn pause(&self, attempt: u32) -> Step<()> {
+        let pause = Duration::from_secs(2 * u64::from(attempt.min(15)));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Ok(()),
+            () = self.run.stop.cancelled() => Err(Halt::Left(Left::Interrupted)),
+        }
+    }
+}
+
+impl Run {
+    fn tell(&self, step: usize) -> StepTell<'_> {
+        StepTell { run: self, step: &self.playbook.steps[step].name }
+    }
+
+    fn context<'a>(
+        &'a self,
+        step: usize,
+        attempt: u32,
+        values: &'a Values,
+        tell: &'a StepTell<'a>,
+        run: &'a str,
+    ) -> Context<'a> {
+        let step = &self.playbook.steps[step];
+        Context {
+            inventory: &self.inventory,
+            target: &self.target,
+            facts: &self.facts,
+            snapshot: &self.snapshot,
+            pki: &self.pki,
+            values,
+            run,
+            step: &step.name,
+            attempt,
+            limit: step.timeout.unwrap_or(self.inventory.policy.step_timeout).duration(),
+            tell,
+            stop: &self.stop,
+            cache: &self.cache,
+        }
+    }
+}
+
+/// Adds the step's name to what an action tells.
+#[derive(Debug)]
+struct StepTell<'a> {
+    run: &'a Run,
+    step: &'a str,
+}
+
+impl Tell for StepTell<'_> {
+    fn output(&self, line: &str) {
+        self.run.listener.live(&Live::Output { step: self.step.to_owned(), line: line.to_owned() });
+    }
+
+    fn bytes(&self, done: u64, total: u64) {
+        self.run.listener.live(&Live::Bytes { step: self.step.to_owned(), done, total });
+    }
+
+    fn note(&self, note: &str) {
+        self.run.listener.live(&Live::Note { step: self.step.to_owned(), note: note.to_owned() });
+    }
+
+    fn confirm(&self, question: &str) -> Option<bool> {
+        self.run.listener.confirm(question)
+    }
+}

@@ -1,0 +1,97 @@
+//! NDJSON on standard output: one object a line, as `docs/events.schema.json` says.
+
+use std::io::Write as _;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Face;
+use crate::actions::Finding;
+use crate::engine::Listener;
+use crate::event::{FORMAT, Live};
+use crate::journal::Record;
+use crate::plan::Plan;
+use crate::report::Report;
+
+/// NDJSON.
+#[derive(Debug)]
+pub struct Json {
+    begun: std::sync::Once,
+}
+
+/// One line: `kind` says what `data` is.
+#[derive(Serialize)]
+struct Line<'a, T: Serialize> {
+    kind: &'static str,
+    at: Timestamp,
+    data: &'a T,
+}
+
+#[derive(Serialize)]
+struct Version {
+    format: u32,
+    drctl: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    report: &'a Report,
+    next: &'a [String],
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Self { begun: std::sync::Once::new() }
+    }
+}
+
+impl Json {
+    /// A reader that has gone is no reason to stop a recovery.
+    fn line<T: Serialize>(&self, kind: &'static str, at: Timestamp, data: &T) {
+        self.begun.call_once(|| {
+            write(&Line { kind: "version", at, data: &Version { format: FORMAT, drctl: env!("CARGO_PKG_VERSION") } });
+        });
+        write(&Line { kind, at, data });
+    }
+}
+
+fn write<T: Serialize>(line: &Line<'_, T>) {
+    let mut out = std::io::stdout().lock();
+    if let Ok(text) = serde_json::to_string(line) {
+        drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+    }
+}
+
+impl Listener for Json {
+    fn record(&self, record: &Record) {
+        self.line("record", record.at, &record.data);
+    }
+
+    fn live(&self, live: &Live) {
+        self.line("live", Timestamp::now(), live);
+    }
+
+    fn confirm(&self, _: &str) -> Option<bool> {
+        None
+    }
+}
+
+impl Face for Json {
+    fn doing(&self, what: &str) {
+        self.line("doing", Timestamp::now(), &what);
+    }
+
+    fn findings(&self, findings: &[Finding]) {
+        for finding in findings {
+            self.line("finding", Timestamp::now(), finding);
+        }
+    }
+
+    fn plan(&self, plan: &Plan) {
+        self.line("plan", Timestamp::now(), plan);
+    }
+
+    fn report(&self, report: &Report, next: &[String]) {
+        self.line("report", Timestamp::now(), &Ended { report, next });
+    }
+}

@@ -1,0 +1,75 @@
+//! What is shown while something runs: bars on a terminal, plain lines elsewhere, NDJSON for programs.
+
+mod bars;
+mod json;
+mod plain;
+
+use std::sync::Arc;
+
+use crate::actions::{Finding, Severity};
+use crate::engine::Listener;
+use crate::plan::Plan;
+use crate::report::Report;
+
+pub use bars::Bars;
+pub use json::Json;
+pub use plain::Plain;
+
+/// Everything that commands show.
+pub trait Face: Listener {
+    /// What is being done before the first step.
+    fn doing(&self, what: &str);
+    /// What the checks found.
+    fn findings(&self, findings: &[Finding]);
+    /// What a run would do.
+    fn plan(&self, plan: &Plan);
+    /// What became of a run, and what to do next.
+    fn report(&self, report: &Report, next: &[String]);
+}
+
+/// The face for an output form and the terminal that is there, or not.
+pub fn face(json: bool, verbose: bool) -> Arc<dyn Face> {
+    use std::io::IsTerminal as _;
+    match (json, std::io::stderr().is_terminal()) {
+        (true, _) => Arc::new(Json::default()),
+        (false, true) => Arc::new(Bars::new(verbose)),
+        (false, false) => Arc::new(Plain::new(verbose)),
+    }
+}
+
+/// A finding for people.
+fn finding_lines(finding: &Finding) -> String {
+    let mark = match finding.severity {
+        Severity::Ok => "ok   ",
+        Severity::Warning => "warn ",
+        Severity::Error => "ERROR",
+    };
+    let mut lines = finding.message.lines();
+    let mut text = format!("  {mark} {}", lines.next().unwrap_or_default());
+    for line in lines {
+        text.push_str(&format!("\n        {line}"));
+    }
+    if finding.severity != Severity::Ok {
+        text.push_str(&format!(" [{}]\n        -> {}", finding.name, finding.help));
+    }
+    text
+}
+
+/// What came of a step, for people; nothing for records that are only the engine's own.
+fn record_line(event: &crate::event::Event) -> Option<String> {
+    use crate::event::{Ending, Event};
+    Some(match event {
+        Event::RunStarted(header) => format!("run {} begins on {}", header.run, header.host),
+        Event::Resumed { .. } => "the run is taken up again".to_owned(),
+        Event::StepDone { step, .. } => format!("done     {step}"),
+        Event::StepSkipped { step, reason } => format!("skipped  {step}: {reason}"),
+        Event::StepFailed { step, error } => format!("FAILED   {step}: {error}"),
+        Event::RollbackStarted { reason } => format!("rolling back: {reason}"),
+        Event::UndoDone { step } => format!("undone   {step}"),
+        Event::UndoFailed { step, error } => format!("UNDO FAILED {step}: {error}"),
+        Event::Stopped { reason } => format!("stopped: {reason}"),
+        Event::Finished { ending: Ending::Restored } => "restored".to_owned(),
+        Event::Finished { ending: Ending::RolledBack } => "rolled back: the target is as it was".to_owned(),
+        Event::StepStarted { .. } | Event::StepKept { .. } | Event::UndoStarted { .. } => return None,
+    })
+}

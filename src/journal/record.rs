@@ -1,0 +1,55 @@
+//! One line of the journal: sequence number, time, event, and a sum that chains it to the line before.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::event::Event;
+
+/// The sum before the first record.
+pub(super) const FIRST: &str = "0000000000000000";
+const BEFORE_SUM: &str = ",\"sum\":\"";
+const AFTER_SUM: &str = "\"}";
+
+/// An event with its place and time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counted from 1, without gaps.
+    pub seq: u64,
+    /// The controller's clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub data: Event,
+}
+
+impl Record {
+    /// The line, with its end, and its sum.
+    pub(super) fn frame(&self, sum_before: &str) -> serde_json::Result<(String, String)> {
+        let json = serde_json::to_string(self)?;
+        let body = json.strip_suffix('}').unwrap_or(&json);
+        let sum = sum(sum_before, body);
+        Ok((format!("{body}{BEFORE_SUM}{sum}{AFTER_SUM}\n"), sum))
+    }
+
+    /// The record of a line without its end, and its sum; else what is wrong with it.
+    pub(super) fn parse(line: &str, sum_before: &str, seq: u64) -> Result<(Self, String), String> {
+        let (body, stated) = line
+            .strip_suffix(AFTER_SUM)
+            .and_then(|line| line.rsplit_once(BEFORE_SUM))
+            .ok_or("the line has no sum at its end")?;
+        let found = sum(sum_before, body);
+        if found != stated {
+            return Err(format!("its sum is {stated}, its content's is {found}"));
+        }
+        let record: Self = serde_json::from_str(&format!("{body}}}")).map_err(|error| error.to_string())?;
+        if record.seq != seq {
+            return Err(format!("it is record {}, expected {seq}", record.seq));
+        }
+        Ok((record, found))
+    }
+}
+
+fn sum(before: &str, body: &str) -> String {
+    let digest = Sha256::new().chain_update(before).chain_update(body).finalize();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,202 @@
+//! Requests to the API server through a tunnel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::Credentials;
+use crate::actions::Context;
+use crate::engine::chain;
+use crate::inventory::Secret;
+use crate::transport::Transport;
+use crate::tunnel::Tunnel;
+
+/// How long one request may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// A name that every API server's certificate carries, whatever its addresses are.
+const NAME: &str = "kubernetes";
+
+/// A request that was not answered as asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The server could not be reached, or its certificate is not signed by the CA.
+    #[error("could not ask the API server: {reason}")]
+    Unreachable {
+        /// What failed, with its causes.
+        reason: String,
+    },
+    /// The server refused.
+    #[error("the API server answered {status} to {method} {path}: {message}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// The method.
+        method: &'static str,
+        /// The path.
+        path: String,
+        /// What it said.
+        message: String,
+    },
+    /// Certificates or keys cannot be used.
+    #[error("could not use {what}: {reason}")]
+    Credentials {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The API server of the target.
+#[derive(Debug)]
+pub struct ApiClient {
+    http: reqwest::Client,
+    base: String,
+    _tunnel: Tunnel,
+}
+
+impl ApiClient {
+    /// Connects as the owner of `credentials`, trusting only certificates signed by `ca`.
+    pub async fn open(transport: Arc<dyn Transport>, credentials: &Credentials, ca: &[u8]) -> Result<Self, ApiError> {
+        let tunnel = Tunnel::open(transport, "127.0.0.1", credentials.port()).await.map_err(unreachable)?;
+        let tls = tls(ca, Some(credentials))?;
+        let http = client(tls, NAME, &tunnel)?;
+        Ok(Self { http, base: format!("https://{NAME}:{}", tunnel.address().port()), _tunnel: tunnel })
+    }
+
+    /// The answer of a `GET`, as text.
+    pub async fn get_text(&self, path: &str) -> Result<String, ApiError> {
+        self.send("GET", path, self.http.get(self.url(path))).await
+    }
+
+    /// An object.
+    pub async fn get(&self, path: &str) -> Result<Value, ApiError> {
+        parse(&self.get_text(path).await?)
+    }
+
+    /// An object, or nothing when there is none.
+    pub async fn find(&self, path: &str) -> Result<Option<Value>, ApiError> {
+        match self.get(path).await {
+            Ok(object) => Ok(Some(object)),
+            Err(ApiError::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates an object; one that is there already is taken as created.
+    pub async fn create(&self, path: &str, object: &Value) -> Result<(), ApiError> {
+        match self.send("POST", path, self.http.post(self.url(path)).json(object)).await {
+            Ok(_) | Err(ApiError::Refused { status: 409, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes an object; one that is gone already is taken as deleted.
+    pub async fn delete(&self, path: &str) -> Result<(), ApiError> {
+        match self.send("DELETE", path, self.http.delete(self.url(path))).await {
+            Ok(_) | Err(ApiError::Refused { status: 404 | 409, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    async fn send(
+        &self,
+        method: &'static str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<String, ApiError> {
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let body = response.text().await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let said = parse(&body).ok().and_then(|status| Some(status.get("message")?.as_str()?.to_owned()));
+        let message = said.unwrap_or_else(|| body.chars().take(200).collect());
+        Err(ApiError::Refused { status: status.as_u16(), method, path: path.to_owned(), message })
+    }
+}
+
+/// Asks a URL as the target sees it; `Err` says what came instead of a good answer.
+pub async fn http_status(cx: &Context<'_>, url: &str) -> Result<(), String> {
+    let parsed = reqwest::Url::parse(url).map_err(|error| format!("`{url}`: {error}"))?;
+    let host = parsed.host_str().ok_or_else(|| format!("`{url}` names no host"))?.to_owned();
+    let port = parsed.port_or_known_default().ok_or_else(|| format!("`{url}` names no port"))?;
+    let tunnel = Tunnel::open(cx.target.transport(), &host, port).await.map_err(|error| chain(&error))?;
+    let ca = root_ca(cx).await?;
+    let http = client(tls(ca.expose(), None).map_err(|error| chain(&error))?, &host, &tunnel)
+        .map_err(|error| chain(&error))?;
+    let through = tunnelled(parsed, &tunnel).ok_or_else(|| format!("`{url}` cannot be tunnelled"))?;
+    let response =
+        http.get(through).header("host", format!("{host}:{port}")).send().await.map_err(|error| chain(&error))?;
+    let status = response.status();
+    if status.is_success() || status.is_redirection() { Ok(()) } else { Err(format!("{url} answered {status}")) }
+}
+
+/// The cluster's CA as the inventory has it.
+pub async fn root_ca(cx: &Context<'_>) -> Result<Secret, String> {
+    let file = cx.pki.get("ca.crt").ok_or("the inventory names no `ca.crt`")?;
+    file.source.read().await.map_err(|error| chain(&error))
+}
+
+fn tunnelled(mut url: reqwest::Url, tunnel: &Tunnel) -> Option<reqwest::Url> {
+    // An address cannot be given another one by name, so the tunnel's own takes its place.
+    if url.host_str()?.parse::<std::net::IpAddr>().is_ok() {
+        url.set_ip_host(tunnel.address().ip()).ok()?;
+    }
+    url.set_port(Some(tunnel.address().port())).ok()?;
+    Some(url)
+}
+
+fn client(tls: ClientConfig, name: &str, tunnel: &Tunnel) -> Result<reqwest::Client, ApiError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .resolve(name, tunnel.address())
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(LIMIT)
+        .build()
+        .map_err(|error| ApiError::Credentials { what: "the TLS configuration", reason: chain(&error) })
+}
+
+fn tls(ca: &[u8], credentials: Option<&Credentials>) -> Result<ClientConfig, ApiError> {
+    let wrong = |what: &'static str, reason: String| ApiError::Credentials { what, reason };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca) {
+        let certificate = certificate.map_err(|error| wrong("the CA's certificate", error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong("the CA's certificate", error.to_string()))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong("TLS", error.to_string()))?
+        .with_root_certificates(roots);
+    let Some(credentials) = credentials else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = CertificateDer::pem_slice_iter(&credentials.certificate)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| wrong("the client certificate", error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(credentials.key.expose())
+        .map_err(|error| wrong("the client key", error.to_string()))?;
+    builder.with_client_auth_cert(chain, key).map_err(|error| wrong("the client certificate", error.to_string()))
+}
+
+fn parse(body: &str) -> Result<Value, ApiError> {
+    serde_json::from_str(body)
+        .map_err(|error| ApiError::Unreachable { reason: format!("its answer is no JSON: {error}") })
+}
+
+fn unreachable(error: impl std::error::Error) -> ApiError {
+    ApiError::Unreachable { reason: chain(&error) }
+}

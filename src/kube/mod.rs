@@ -1,0 +1,7 @@
+//! The API server as a client sees it, through a tunnel: only what proofs and waiting need.
+
+mod client;
+mod kubeconfig;
+
+pub use client::{ApiClient, ApiError, http_status, root_ca};
+pub use kubeconfig::{Credentials, KubeconfigError};

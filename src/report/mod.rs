@@ -1,0 +1,156 @@
+//! What became of a run: a fold of its journal. RTO, RPO, each step's time and outcome.
+
+mod text;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::engine::StepState;
+use crate::event::{Ending, Event, RunHeader};
+use crate::journal::{Record, RunState};
+
+/// A run, told from its journal.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What the run is.
+    pub header: RunHeader,
+    /// When it began.
+    pub started: Timestamp,
+    /// When its last record was written.
+    pub last: Timestamp,
+    /// How it ended, when it did.
+    pub ending: Option<Ending>,
+    /// Why its last process left, when it has not ended.
+    pub stopped: Option<String>,
+    /// Each step.
+    pub steps: Vec<StepReport>,
+    /// Seconds from the first record until the control plane was restored, whatever lay between.
+    pub rto_seconds: Option<f64>,
+    /// Seconds between the snapshot's data and the start of the run: what is lost.
+    pub rpo_seconds: f64,
+}
+
+/// One step, told from the journal.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepReport {
+    /// Its name.
+    pub name: String,
+    /// Its action.
+    pub action: String,
+    /// Where it stands, in a word: `done`, `skipped`, `failed` …
+    pub state: &'static str,
+    /// Why it was skipped, or what it said when it failed.
+    pub detail: Option<String>,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// When it was last begun, relative to the run's start, in seconds.
+    pub begun_after: Option<f64>,
+    /// How long it took, from its intent to its outcome, in seconds.
+    pub seconds: Option<f64>,
+}
+
+impl Report {
+    /// Folds a journal.
+    pub fn of(state: &RunState, records: &[Record]) -> Self {
+        let started = records.first().map_or(Timestamp::UNIX_EPOCH, |record| record.at);
+        let last = records.last().map_or(started, |record| record.at);
+        let steps = state
+            .named_steps()
+            .zip(&state.header.steps)
+            .zip(&state.attempts)
+            .map(|(((name, step_state), step), attempts)| {
+                let mut report = StepReport {
+                    name: name.to_owned(),
+                    action: step.action.clone(),
+                    state: word(step_state),
+                    detail: None,
+                    attempts: *attempts,
+                    begun_after: None,
+                    seconds: None,
+                };
+                report.follow(started, records);
+                report
+            })
+            .collect();
+        let restored = records.iter().find(|record| record.data == Event::Finished { ending: Ending::Restored });
+        Self {
+            started,
+            last,
+            ending: state.ending,
+            stopped: state.stopped.clone(),
+            steps,
+            rto_seconds: restored.map(|record| seconds(started, record.at)),
+            rpo_seconds: seconds(state.header.snapshot.taken, started),
+            header: state.header.clone(),
+        }
+    }
+}
+
+impl StepReport {
+    fn follow(&mut self, run_started: Timestamp, records: &[Record]) {
+        let mut begun = None;
+        for record in records {
+            match &record.data {
+                Event::StepStarted { step, .. } if *step == self.name => {
+                    begun = Some(record.at);
+                    self.begun_after = Some(seconds(run_started, record.at));
+                    (self.seconds, self.detail) = (None, None);
+                }
+                Event::StepDone { step, .. } if *step == self.name => {
+                    self.seconds = begun.map(|begun| seconds(begun, record.at));
+                }
+                Event::StepSkipped { step, reason } if *step == self.name => self.detail = Some(reason.clone()),
+                Event::StepFailed { step, error } | Event::UndoFailed { step, error } if *step == self.name => {
+                    self.seconds = begun.map(|begun| seconds(begun, record.at));
+                    self.detail = Some(error.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}
+
+fn word(state: &StepState) -> &'static str {
+    match state {
+        StepState::Pending => "pending",
+        StepState::Started { .. } | StepState::Kept { .. } => "unsettled",
+        StepState::Done { .. } => "done",
+        StepState::Skipped => "skipped",
+        StepState::Failed { .. } => "failed",
+        StepState::Undoing => "undoing",
+        StepState::Undone => "undone",
+        StepState::UndoFailed { .. } => "undo failed",
+    }
+}
+
+/// Seconds as people read them: `0.4s`, `12s`, `3m 05s`, `2h 10m`, `5d 3h`.
+pub fn human_seconds(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "spans of runs are far from the limits of i64")]
+    let whole = seconds.round() as i64;
+    match whole {
+        ..10 => format!("{seconds:.1}s"),
+        10..60 => format!("{whole}s"),
+        60..3600 => format!("{}m {:02}s", whole / 60, whole % 60),
+        3600..86400 => format!("{}h {:02}m", whole / 3600, whole % 3600 / 60),
+        _ => format!("{}d {}h", whole / 86400, whole % 86400 / 3600),
+    }
+}
+
+/// The mean time of each step in the runs that ended restored, by the steps' names.
+pub fn past_durations(reports: &[Report]) -> std::collections::BTreeMap<String, SignedDuration> {
+    let mut sums: std::collections::BTreeMap<String, (f64, f64)> = std::collections::BTreeMap::new();
+    for report in reports.iter().filter(|report| report.ending == Some(Ending::Restored)) {
+        for step in &report.steps {
+            if let Some(took) = step.seconds {
+                let (sum, count) = sums.entry(step.name.clone()).or_default();
+                *sum += took;
+                *count += 1.0;
+            }
+        }
+    }
+    sums.into_iter().map(|(name, (sum, count))| (name, SignedDuration::from_secs_f64(sum / count))).collect()
+}

@@ -1,0 +1,215 @@
+//! A host over SSH: connects when first used, and again after a loss.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use russh::Channel;
+use russh::client::Msg;
+use tokio::sync::{Mutex, OnceCell, OwnedSemaphorePermit};
+use tokio::time::{Instant, sleep};
+use tracing::debug;
+
+use super::channel::{Outcome, converse};
+use super::connection::{Connection, NoSession, describe};
+use super::drain::Ended;
+use super::hop::Hop;
+use super::jump::way_to;
+use super::sudo::{Escalation, Words};
+use super::{Reply, Request, Stream, Transport, TransportError};
+use crate::inventory::{Secret, SecretRef, Span, SshHost};
+
+/// sshd remembers failed logins for 15 seconds and more; a host key doesn't mend itself faster.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(15);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A host reached over SSH. Cheap to share in an [`Arc`].
+pub struct Ssh {
+    name: String,
+    user: String,
+    way: Vec<Hop>,
+    escalation: Escalation,
+    password: Option<SecretRef>,
+    /// Read once, when first needed.
+    known_password: OnceCell<Secret>,
+    reconnect_for: Duration,
+    link: Mutex<Link>,
+}
+
+#[derive(Default)]
+struct Link {
+    live: Option<Arc<Connection>>,
+    /// It worked before, so that it is worth trying again.
+    proven: bool,
+    refused: Option<(Instant, TransportError)>,
+}
+
+impl Ssh {
+    /// Finds out where the host is and how to log in; connects to nothing yet.
+    pub fn new(host: &SshHost) -> Result<Self, TransportError> {
+        let way: Vec<Hop> = way_to(host)?.into_iter().map(Hop::new).collect();
+        let user = way.last().map(|hop| hop.settings.user.clone()).unwrap_or_default();
+        Ok(Self {
+            name: host.host.clone(),
+            escalation: Escalation::new(host.become_root.as_ref(), &user),
+            user,
+            way,
+            password: host.become_root.as_ref().and_then(|how| how.password.clone()),
+            known_password: OnceCell::new(),
+            reconnect_for: host.reconnect_for.map_or(Duration::from_mins(5), Span::duration),
+            link: Mutex::default(),
+        })
+    }
+
+    /// The live connection, or a new one.
+    async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
+        let mut link = self.link.lock().await;
+        if let Some(live) = link.live.take_if(|live| live.is_lost()) {
+            debug!(host = self.name, reason = live.end().reason(), "the connection is lost");
+        }
+        if let Some(live) = &link.live {
+            return Ok(Arc::clone(live));
+        }
+        if let Some((when, refusal)) = &link.refused
+            && when.elapsed() < REFUSAL_HOLDS
+            && let Some(refusal) = refusal.refusal()
+        {
+            return Err(refusal);
+        }
+        match self.connect(link.proven).await {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                *link = Link { live: Some(Arc::clone(&connection)), proven: true, refused: None };
+                Ok(connection)
+            }
+            Err(error) => {
+                link.refused = error.refusal().map(|refusal| (Instant::now(), refusal));
+                Err(error)
+            }
+        }
+    }
+
+    /// Tries until `reconnect_for` is over, or once when the host never was reached. Refusals are final.
+    async fn connect(&self, persist: bool) -> Result<Connection, TransportError> {
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match Connection::open(&self.way).await {
+                Err(error) if persist && error.is_transient() && start.elapsed() + pause < self.reconnect_for => {
+                    debug!(host = self.name, %error, ?pause, "trying again");
+                    // Several controllers, or several hosts, must not knock in step.
+                    sleep(pause.mul_f64(jitter())).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// A session channel. A connection that turns out to be dead is replaced once: nothing was asked of it yet.
+    async fn session(&self) -> Result<(Arc<Connection>, Channel<Msg>, OwnedSemaphorePermit), TransportError> {
+        let mut last = None;
+        for _ in 0..2 {
+            let connection = self.connection().await?;
+            match connection.open_session(&self.name).await {
+                Ok((channel, permit)) => return Ok((connection, channel, permit)),
+                Err(NoSession::Refused(error)) => return Err(error),
+                Err(NoSession::Gone) => last = Some(connection.end().reason()),
+            }
+        }
+        Err(self.lost(last.unwrap_or_default()))
+    }
+
+    async fn password(&self) -> Result<Option<&Secret>, TransportError> {
+        let Some(place) = self.password.as_ref().filter(|_| self.escalation == Escalation::SudoWithPassword) else {
+            return Ok(None);
+        };
+        let fault = |error: crate::inventory::SecretError| TransportError::Config {
+            what: format!("the sudo password for {}", self.name),
+            reason: error.to_string(),
+        };
+        self.known_password.get_or_try_init(|| async { place.read_line().await.map_err(fault) }).await.map(Some)
+    }
+
+    fn lost(&self, reason: String) -> TransportError {
+        TransportError::Lost { host: self.name.clone(), reason }
+    }
+
+    /// Tells an end of the script from an end before it.
+    fn reply(&self, ended: Ended, connection: &Connection) -> Result<Reply, TransportError> {
+        match ended {
+            Ended { status: None, .. } => Err(self.lost(connection.end().reason())),
+            Ended { status: Some(status), begun: true, stdout, stderr, .. } => Ok(Reply { status, stdout, stderr }),
+            Ended { ready: false, before, .. } if self.escalation != Escalation::None => Err(TransportError::Become {
+                host: self.name.clone(),
+                user: self.user.clone(),
+                reason: last_words(&before),
+            }),
+            Ended { status: Some(status), before, stderr, .. } => Err(TransportError::Config {
+                what: format!("the shell of {} on {}", self.user, self.name),
+                reason: format!("it ran no script (status {status}): {}", last_words(&[before, stderr].concat())),
+            }),
+        }
+    }
+}
+
+/// The last few lines on one line, without our own prompt.
+fn last_words(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines = text.lines().map(|line| {
+        line.split_once("drctl-password-")
+            .map_or(line, |(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+    });
+    let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() { "it said nothing".to_owned() } else { lines[lines.len().saturating_sub(4)..].join("; ") }
+}
+
+/// Between a half and one and a half.
+fn jitter() -> f64 {
+    let mut byte = [128];
+    // Without randomness the pause is merely regular.
+    if rustix::rand::getrandom(&mut byte, rustix::rand::GetRandomFlags::NONBLOCK).is_err() {
+        return 1.0;
+    }
+    0.5 + f64::from(byte[0]) / 255.0
+}
+
+#[async_trait]
+impl Transport for Ssh {
+    fn host(&self) -> &str {
+        &self.name
+    }
+
+    async fn run(&self, request: Request<'_>) -> Result<Reply, TransportError> {
+        let words = Words::new(request.script, self.escalation)?;
+        let password = self.password().await?;
+        let limit = request.limit;
+        let (connection, channel, permit) = self.session().await?;
+        match converse(channel, permit, &words, password, request).await? {
+            Outcome::Ended(ended) => self.reply(ended, &connection),
+            Outcome::TimeLimit => Err(TransportError::TimeLimit { host: self.name.clone(), limit }),
+        }
+    }
+
+    async fn open_tcp(&self, host: &str, port: u16) -> Result<Box<dyn Stream>, TransportError> {
+        let connection = self.connection().await?;
+        connection.open_tcp(host, port).await.map_err(|error| {
+            let russh::Error::ChannelOpenFailure(failure) = error else { return self.lost(connection.end().reason()) };
+            let (to, reason) = (format!("{host}:{port}"), describe(&failure));
+            TransportError::Forward { host: self.name.clone(), to, reason }
+        })
+    }
+
+    fn reconnect_for(&self) -> Duration {
+        self.reconnect_for
+    }
+}
+
+impl fmt::Debug for Ssh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ssh").field("host", &self.name).field("user", &self.user).finish_non_exhaustive()
+    }
+}
