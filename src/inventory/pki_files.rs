@@ -30,8 +30,14 @@ pub struct PkiFile {
 const LOSSES: &[(&str, &str)] = &[
     ("ca.crt", ""),
     ("ca.key", ""),
-    ("sa.pub", "every service-account token of the snapshot and of running pods is refused (401) until it is made anew"),
-    ("sa.key", "every service-account token of the snapshot and of running pods is refused (401) until it is made anew"),
+    (
+        "sa.pub",
+        "every service-account token of the snapshot and of running pods is refused (401) until it is made anew",
+    ),
+    (
+        "sa.key",
+        "every service-account token of the snapshot and of running pods is refused (401) until it is made anew",
+    ),
     ("front-proxy-ca.crt", "a new one is made; aggregated APIs such as metrics-server may need a restart"),
     ("front-proxy-ca.key", "a new one is made; aggregated APIs such as metrics-server may need a restart"),
     ("etcd/ca.crt", "a new one is made; clients of etcd outside of the cluster need new certificates"),
@@ -52,6 +58,7 @@ impl PkiFiles {
     ];
 
     /// Looks for the files that the inventory tells of.
+    #[must_use]
     pub fn find(pki: &Pki) -> Self {
         let file = |path: &Option<std::path::PathBuf>| path.clone().map(SecretRef::File);
         let named = [
@@ -75,6 +82,7 @@ impl PkiFiles {
     }
 
     /// The file of this name, wherever it should be.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&PkiFile> {
         self.files.iter().find(|file| file.name == name)
     }
@@ -91,6 +99,7 @@ impl PkiFiles {
     }
 
     /// What playbooks may ask about: a value for each file that is there.
+    #[must_use]
     pub fn values(&self) -> Values {
         let value = |file: &PkiFile| file.source.path().map_or("found".to_owned(), |path| path.display().to_string());
         self.found().map(|file| (format!("pki.{}", file.name.replace('/', ".")), value(file))).collect()

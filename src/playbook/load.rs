@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::names::Names;
+use super::names::{Names, Use};
 use super::{DEFAULT, Playbook, Step, When};
 use crate::actions::{KINDS, Kind};
 use crate::document::{self, Document, Fault, LoadError, Located, choices};
@@ -67,20 +67,15 @@ pub fn read(name: &str, text: &str, known: &Known<'_>) -> Result<Playbook, LoadE
     let root_span = root.0.span();
     let steps = root.take("step");
     let (head, _) = reader.document.read(root, &["step"], Head::deserialize);
-    let steps = match steps {
-        Some(steps) => reader.steps(steps),
-        None => {
-            let help = "add a `[[step]]` with its `name` and `action`".to_owned();
-            reader.document.fault(Fault::new(root_span, "the playbook has no steps", "no `[[step]]` in here", help));
-            Vec::new()
-        }
+    let steps = if let Some(steps) = steps {
+        reader.steps(&steps)
+    } else {
+        let help = "add a `[[step]]` with its `name` and `action`".to_owned();
+        reader.document.fault(Fault::new(root_span, "the playbook has no steps", "no `[[step]]` in here", help));
+        Vec::new()
     };
-    let playbook = head.map(|head| Playbook {
-        name: head.name,
-        description: head.description,
-        text: text.to_owned(),
-        steps,
-    });
+    let playbook =
+        head.map(|head| Playbook { name: head.name, description: head.description, text: text.to_owned(), steps });
     reader.document.finish(playbook)
 }
 
@@ -101,7 +96,7 @@ struct Draft<'t> {
 }
 
 impl<'r> Reader<'r> {
-    fn steps(&mut self, steps: Located<'r>) -> Vec<Step> {
+    fn steps(&mut self, steps: &Located<'r>) -> Vec<Step> {
         let Some(all) = steps.array().filter(|steps| !steps.is_empty()) else {
             let help = "write `[[step]]` before each step".to_owned();
             self.document.fault(Fault::new(steps.0.span(), "`step` is not a list of steps", "wrong here", help));
@@ -172,7 +167,7 @@ impl<'r> Reader<'r> {
     fn step(&mut self, draft: Draft<'r>) -> Option<Step> {
         let Draft { common, keys, written, kind } = draft;
         if let Some(when) = &common.when
-            && let Err(fault) = self.names.check(&common.name, when.name(), None)
+            && let Err(fault) = self.names.check(&common.name, when.name(), Use::Condition)
             && let Some(span) = keys.find(self.text, when.name())
         {
             self.document.fault(fault.at(span));
@@ -181,7 +176,7 @@ impl<'r> Reader<'r> {
         let action = kind.and_then(|kind| self.document.read(written, COMMON, kind.read).0);
         for text in action.iter().flat_map(|action| action.texts()) {
             for name in text.names() {
-                if let Err(fault) = self.names.check(&common.name, name, Some(common.when.as_ref())) {
+                if let Err(fault) = self.names.check(&common.name, name, Use::Value(common.when.as_ref())) {
                     let found = parameters.find(self.text, &format!("${{{name}}}"));
                     self.document.fault(fault.at(found.unwrap_or_else(|| parameters.0.span())));
                 }

@@ -8,12 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep};
 
 use super::{Candidate, Told};
 use crate::snapshot::examine;
+use crate::snapshot::whole::Sha256Sum;
 
 /// How long a pause between two tries is.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -28,6 +30,13 @@ pub(super) struct Download<'a> {
     pub(super) tell: &'a Told,
 }
 
+/// Brings the rest of a file.
+#[async_trait]
+pub(super) trait Fetch: Send + Sync {
+    /// Writes all bytes from `from` on.
+    async fn fetch(&self, from: u64, sink: &mut (dyn AsyncWrite + Send + Unpin)) -> Fetched;
+}
+
 /// How fetching the rest of a file ended.
 pub(super) enum Fetched {
     /// All of it was written.
@@ -39,11 +48,8 @@ pub(super) enum Fetched {
 }
 
 impl Download<'_> {
-    /// The path of the whole file; `fetch` writes it from a byte on.
-    pub(super) async fn run(
-        &self,
-        fetch: impl AsyncFn(u64, &mut (dyn AsyncWrite + Send + Unpin)) -> Fetched,
-    ) -> Result<PathBuf, String> {
+    /// The path of the whole file.
+    pub(super) async fn run(&self, from: &dyn Fetch) -> Result<PathBuf, String> {
         let (whole, part) = (self.path("db"), self.path("part"));
         let file = self.hold(&part).await.map_err(local(&part))?;
         if std::fs::metadata(&whole).is_ok_and(|metadata| metadata.len() == self.candidate.size) {
@@ -52,22 +58,17 @@ impl Download<'_> {
             return Ok(whole);
         }
         let resumed = file.metadata().map_err(local(&part))?.len() > 0;
-        self.fill(&file, &part, &fetch).await?;
+        self.fill(&file, &part, from).await?;
         if resumed && !is_whole(&part).await {
             // What was there may be the damage of a crash: once more, from the start.
             file.set_len(0).map_err(local(&part))?;
-            self.fill(&file, &part, &fetch).await?;
+            self.fill(&file, &part, from).await?;
         }
         file.sync_all().and_then(|()| std::fs::rename(&part, &whole)).map_err(local(&whole))?;
         Ok(whole)
     }
 
-    async fn fill(
-        &self,
-        file: &File,
-        part: &Path,
-        fetch: &impl AsyncFn(u64, &mut (dyn AsyncWrite + Send + Unpin)) -> Fetched,
-    ) -> Result<(), String> {
+    async fn fill(&self, file: &File, part: &Path, from: &dyn Fetch) -> Result<(), String> {
         let total = self.candidate.size;
         let mut have = file.metadata().map_err(local(part))?.len();
         if have > total {
@@ -79,7 +80,7 @@ impl Download<'_> {
             let file = file.try_clone().map_err(local(part))?;
             let mut sink = Sink { file, have, total, tell: self.tell, broken: None };
             sink.file.seek(SeekFrom::Start(have)).map_err(local(part))?;
-            let fetched = fetch(have, &mut sink).await;
+            let fetched = from.fetch(have, &mut sink).await;
             if let Some(error) = sink.broken {
                 return Err(local(part)(error));
             }
@@ -122,14 +123,16 @@ impl Download<'_> {
     fn path(&self, extension: &str) -> PathBuf {
         let Candidate { name, size, modified, .. } = self.candidate;
         let mut hash = Sha256::new();
-        for field in [self.source.as_bytes(), name.as_encoded_bytes(), &size.to_le_bytes(), modified.to_string().as_bytes()] {
+        for field in
+            [self.source.as_bytes(), name.as_encoded_bytes(), &size.to_le_bytes(), modified.to_string().as_bytes()]
+        {
             hash.update(field.len().to_le_bytes());
             hash.update(field);
         }
-        let key: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let key = Sha256Sum(hash.finalize().into()).to_string();
         let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
         let readable: String = self.candidate.shown().chars().filter(|character| plain(*character)).take(80).collect();
-        self.cache.join(format!("{key}-{}.{extension}", readable.trim_end_matches(".db")))
+        self.cache.join(format!("{}-{}.{extension}", &key[..16], readable.trim_end_matches(".db")))
     }
 }
 

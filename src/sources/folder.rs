@@ -13,7 +13,7 @@ use super::{Candidate, SnapshotSource, SourceError, Told};
 use crate::snapshot::fits;
 
 /// A share whose server is gone keeps its readers waiting for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder on the controller; a mounted share is one too.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -123,6 +123,9 @@ mod tests {
     async fn a_missing_folder_is_told() {
         let source = Folder { path: "/no/such/folder".into(), pattern: any_db() };
         let error = source.list().await.unwrap_err().to_string();
-        assert!(error.starts_with("could not list the snapshots in the folder /no/such/folder: No such file"), "{error}");
+        assert!(
+            error.starts_with("could not list the snapshots in the folder /no/such/folder: No such file"),
+            "{error}"
+        );
     }
 }

@@ -66,6 +66,7 @@ pub struct Candidate {
 
 impl SourceEntry {
     /// How messages name it.
+    #[must_use]
     pub fn label(&self) -> String {
         match self {
             Self::Folder(folder) => folder.label(),
@@ -84,11 +85,13 @@ impl SourceEntry {
 
 impl Candidate {
     fn new(name: OsString, size: u64, modified: Timestamp) -> Self {
-        let (taken, time_from) = time_in_name(&name).map_or((modified, TimeFrom::File), |taken| (taken, TimeFrom::Name));
+        let (taken, time_from) =
+            time_in_name(&name).map_or((modified, TimeFrom::File), |taken| (taken, TimeFrom::Name));
         Self { name, size, modified, taken, time_from }
     }
 
     /// Its name for people.
+    #[must_use]
     pub fn shown(&self) -> String {
         self.name.to_string_lossy().into_owned()
     }
@@ -138,6 +141,7 @@ impl Chosen {
     ];
 
     /// What those names stand for.
+    #[must_use]
     pub fn values(&self) -> Values {
         let values = [
             self.name.clone(),

@@ -97,21 +97,27 @@ async fn gather(entries: &[SourceEntry]) -> (Vec<Offer>, Vec<PassedOver>) {
             Ok((source, candidates)) => {
                 offers.extend(candidates.into_iter().map(|candidate| Offer { source: Arc::clone(&source), candidate }));
             }
-            Err(error) => failed.push(PassedOver {
-                name: "*".to_owned(),
-                source: entry.label(),
-                reason: error.to_string(),
-            }),
+            Err(error) => {
+                failed.push(PassedOver { name: "*".to_owned(), source: entry.label(), reason: error.to_string() })
+            }
         }
     }
     offers.sort_by_key(|offer| Reverse(offer.candidate.taken));
     (offers, failed)
 }
 
-async fn prove(source: &dyn SnapshotSource, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<Proven, String> {
+async fn prove(
+    source: &dyn SnapshotSource,
+    candidate: &Candidate,
+    cache: &Path,
+    tell: &Told,
+) -> Result<Proven, String> {
     // The trailer's 32 bytes follow whole pages: a size that says otherwise saves a download.
     if candidate.size % 512 != 32 {
-        return Err(format!("{} bytes are not those of a whole snapshot: truncated, or saved without its digest", candidate.size));
+        return Err(format!(
+            "{} bytes are not those of a whole snapshot: truncated, or saved without its digest",
+            candidate.size
+        ));
     }
     let path = source.open(candidate, cache, tell).await.map_err(|error| error.to_string())?;
     let read = {

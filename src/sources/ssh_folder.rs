@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::io::AsyncWrite;
 
-use super::download::{Download, Fetched};
+use super::download::{Download, Fetch, Fetched};
 use super::folder::any_db;
 use super::newest::chain;
 use super::{Candidate, SnapshotSource, SourceError, Told};
@@ -82,7 +82,8 @@ impl SnapshotSource for RemoteFolder {
         self.run(&script, &mut listing, Duration::from_mins(2)).await.map_err(|told| failed(told.reason()))?;
         let mut found = Vec::new();
         for line in listing.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let candidate = read_line(line).ok_or_else(|| failed(format!("unexpected: {}", String::from_utf8_lossy(line))))?;
+            let candidate =
+                read_line(line).ok_or_else(|| failed(format!("unexpected: {}", String::from_utf8_lossy(line))))?;
             if fits(&self.pattern, &candidate.name) {
                 found.push(candidate);
             }
@@ -91,28 +92,37 @@ impl SnapshotSource for RemoteFolder {
     }
 
     async fn open(&self, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<PathBuf, SourceError> {
-        let failed = |reason: String| SourceError::Read {
-            source_label: self.label.clone(),
-            name: candidate.shown(),
-            reason,
-        };
-        let download = Download { cache, source: &self.label, candidate, reconnect_for: self.host.reconnect_for(), tell };
-        let expected = format!("{} {}", candidate.size, candidate.modified.as_second());
-        let values = format!(
-            "folder={}\nname={}\nexpected={}\n",
-            quote(&self.path),
-            quote(candidate.name.as_bytes()),
+        let failed =
+            |reason: String| SourceError::Read { source_label: self.label.clone(), name: candidate.shown(), reason };
+        let download =
+            Download { cache, source: &self.label, candidate, reconnect_for: self.host.reconnect_for(), tell };
+        download.run(&Remote { folder: self, candidate }).await.map_err(failed)
+    }
+}
+
+/// A file of the folder.
+struct Remote<'a> {
+    folder: &'a RemoteFolder,
+    candidate: &'a Candidate,
+}
+
+#[async_trait]
+impl Fetch for Remote<'_> {
+    async fn fetch(&self, from: u64, sink: &mut (dyn AsyncWrite + Send + Unpin)) -> Fetched {
+        let Candidate { name, size, modified, .. } = self.candidate;
+        let expected = format!("{size} {}", modified.as_second());
+        let script = format!(
+            "folder={}\nname={}\nexpected={}\nfrom={}\n{FETCH}",
+            quote(&self.folder.path),
+            quote(name.as_bytes()),
             quote(&expected),
+            from + 1,
         );
-        let fetch = async |from: u64, sink: &mut (dyn AsyncWrite + Send + Unpin)| {
-            let script = format!("{values}from={}\n{FETCH}", from + 1);
-            match self.run(&script, sink, LONGEST).await {
-                Ok(()) => Fetched::All,
-                Err(Failure::Lost(error)) => Fetched::Part(chain(&error)),
-                Err(told) => Fetched::Failed(told.reason()),
-            }
-        };
-        download.run(fetch).await.map_err(failed)
+        match self.folder.run(&script, sink, LONGEST).await {
+            Ok(()) => Fetched::All,
+            Err(Failure::Lost(error)) => Fetched::Part(chain(&error)),
+            Err(failure) => Fetched::Failed(failure.reason()),
+        }
     }
 }
 
@@ -140,9 +150,11 @@ impl RemoteFolder {
         limit: Duration,
     ) -> Result<(), Failure> {
         let request = Request { script, stdin: None, stdout: Some(stdout), limit };
-        let reply = self.host.run(request).await.map_err(|error| {
-            if error.is_transient() { Failure::Lost(error) } else { Failure::Transport(error) }
-        })?;
+        let reply = self
+            .host
+            .run(request)
+            .await
+            .map_err(|error| if error.is_transient() { Failure::Lost(error) } else { Failure::Transport(error) })?;
         if reply.status == 0 {
             return Ok(());
         }
