@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::engine::chain;
 use crate::inventory::Secret;
-use crate::kube::{ApiClient, ApiError, Credentials};
+use crate::kube::{ApiClient, ApiError, Credentials, root_ca};
 use crate::text::{Text, Values};
 
 /// Waits for `/readyz`, then proves: the served certificate is signed by the CA, the `kube-system` namespace is the
@@ -134,7 +134,9 @@ impl<'a> Proof<'a> {
         let text = cx.target.read_file(&path).await?.ok_or_else(|| unexpected(&path, "a kubeconfig", "no such file"))?;
         let admin = Credentials::read(&path, text.expose()).map_err(|error| failed("reading the new credentials", &error))?;
         // The inventory's CA, not the kubeconfig's: a new CA would vouch for itself.
-        let ca = cx.pki.read("ca.crt").await.map_err(|error| failed("reading the CA", &error))?;
+        let ca = root_ca(cx)
+            .await
+            .map_err(|reason| ActionError::Failed { what: "reading the CA".to_owned(), reason })?;
         let until = Instant::now() + cx.limit;
         let opened = wait(until, || async {
             match ApiClient::open(cx.target.transport(), &admin, ca.expose()).await {

@@ -16,7 +16,7 @@ use crate::inventory::{self, Inventory};
 use crate::playbook::{self, Playbook};
 use crate::report::{Report, past_durations};
 use crate::runs::{RunFolder, Runs};
-use crate::target::{LockOutcome, Target};
+use crate::target::{Claim, LockOutcome, Target};
 
 /// The files that were read, and where things are kept.
 #[derive(Debug)]
@@ -110,14 +110,13 @@ pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
 
 /// Takes the target's lock for the run.
 pub(super) async fn hold(target: &Target, take_over: Option<&str>) -> Result<(), Fault> {
-    match target.acquire(&controller(), &user(), take_over).await? {
+    match target.acquire(Claim { controller: &controller(), user: &user(), take_over }).await? {
         LockOutcome::Acquired { .. } => Ok(()),
         LockOutcome::Held { holder, live } => Err(Fault::Held(format!(
-            "run {} of {} holds the target ({}, state {})",
+            "run {} of {} holds the target ({})",
             holder.run,
             holder.controller,
-            if live { "alive" } else { "no sign of life" },
-            holder.state
+            if live { "alive" } else { "stopped part way, or dead" },
         ))),
     }
 }
@@ -133,7 +132,7 @@ pub(super) async fn work(mut engine: Engine, run: &Run, folder: &RunFolder, face
     let exit = Exit::of(&left, asked);
     if !matches!(exit, Exit::Done | Exit::RolledBack | Exit::Held) {
         // Best effort: the lock also says so by its age.
-        drop(run.target.park().await);
+        drop(run.target.stop().await);
     }
     let (state, records) = folder.read()?;
     face.report(&Report::of(&state, &records), &next_steps(&left, &folder.id));

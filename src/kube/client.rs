@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::Credentials;
 use crate::actions::Context;
 use crate::engine::chain;
+use crate::inventory::Secret;
 use crate::transport::Transport;
 use crate::tunnel::Tunnel;
 
@@ -127,12 +128,18 @@ pub async fn http_status(cx: &Context<'_>, url: &str) -> Result<(), String> {
     let host = parsed.host_str().ok_or_else(|| format!("`{url}` names no host"))?.to_owned();
     let port = parsed.port_or_known_default().ok_or_else(|| format!("`{url}` names no port"))?;
     let tunnel = Tunnel::open(cx.target.transport(), &host, port).await.map_err(|error| chain(&error))?;
-    let ca = cx.pki.read("ca.crt").await.map_err(|error| chain(&error))?;
+    let ca = root_ca(cx).await?;
     let http = client(tls(ca.expose(), None).map_err(|error| chain(&error))?, &host, &tunnel).map_err(|error| chain(&error))?;
     let through = tunnelled(parsed, &tunnel).ok_or_else(|| format!("`{url}` cannot be tunnelled"))?;
     let response = http.get(through).header("host", format!("{host}:{port}")).send().await.map_err(|error| chain(&error))?;
     let status = response.status();
     if status.is_success() || status.is_redirection() { Ok(()) } else { Err(format!("{url} answered {status}")) }
+}
+
+/// The cluster's CA as the inventory has it.
+pub async fn root_ca(cx: &Context<'_>) -> Result<Secret, String> {
+    let file = cx.pki.get("ca.crt").ok_or("the inventory names no `ca.crt`")?;
+    file.source.read().await.map_err(|error| chain(&error))
 }
 
 fn tunnelled(mut url: reqwest::Url, tunnel: &Tunnel) -> Option<reqwest::Url> {

@@ -25,4 +25,4 @@ pub use claims::{ClaimedNode, Claims, taint_text};
 pub use keyspace::{Keyspace, ReadError, Store, Totals};
 pub use name::{fits, time_in_name};
 pub use origin::Knowledge;
-pub use whole::{Examined, Verdict, examine};
+pub use whole::{ExamineError, Examined, Verdict, examine};

@@ -16,6 +16,9 @@ const TAIL_KEPT: usize = 64 << 10;
 /// A line without end is cut into pieces of this size.
 const LINE_KEPT: usize = 16 << 10;
 
+/// The part of a step's `apply`.
+pub const APPLY: &str = "apply";
+
 /// A long command.
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
@@ -116,6 +119,13 @@ impl Target {
     /// How a job stands, without starting it.
     pub async fn job_state(&self, step: &str, attempt: u32, part: &str) -> Result<JobState, TargetError> {
         Ok(self.news(&self.job_folder(step, attempt, part), 0, 0).await?.state)
+    }
+
+    /// Ends a job that may still run: SIGTERM to its processes, SIGKILL ten seconds later.
+    pub async fn end_job(&self, step: &str, attempt: u32, part: &str) -> Result<(), TargetError> {
+        let folder = self.job_folder(step, attempt, part);
+        let what = format!("end the command of step `{step}`");
+        self.change(&what, &script(&[("d", &folder)], include_str!("job_end.sh"))).await.map(drop)
     }
 
     fn job_folder(&self, step: &str, attempt: u32, part: &str) -> String {

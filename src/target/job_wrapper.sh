@@ -36,6 +36,7 @@ read -r from _ </proc/uptime
 ) &
 main=$!
 exec 3>&-
+echo "$main" >main
 wait "$main"
 status=$?
 read -r to _ </proc/uptime

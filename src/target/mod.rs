@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use error::TargetError;
 pub use facts::{Facts, Filesystem, HomeState, Image, Kubelet, PathKind, PathState, Tool, VALUE_NAMES};
 pub use files::{Owner, Payload, Place, Placed};
-pub use job::{Job, JobEnd, JobState};
+pub use job::{APPLY, Job, JobEnd, JobState};
 pub use lock::{Claim, Holder, LockOutcome};
 pub use set_aside::{Aside, How, Keep};
 pub use shell::quote;
@@ -72,8 +72,8 @@ impl Target {
     }
 
     /// The way to the host.
-    pub fn transport(&self) -> &dyn Transport {
-        &*self.transport
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::clone(&self.transport)
     }
 
     /// The run's id.
