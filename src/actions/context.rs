@@ -6,8 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::ActionError;
-use crate::inventory::Inventory;
-use crate::pki::PkiFiles;
+use crate::inventory::{Inventory, PkiFiles};
 use crate::sources::Chosen;
 use crate::target::{Facts, Target};
 use crate::text::{Text, Values};

@@ -92,7 +92,7 @@ impl Action for VerifyEtcd {
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
         let expected = cx.snapshot.map(|chosen| {
-            format!(" (revision {}, {} keys)", chosen.knowledge.revision, chosen.knowledge.live_keys)
+            format!(" (revision {}, {} keys)", chosen.claims.revision, chosen.claims.live_keys)
         });
         let summary = format!("prove that etcd holds the snapshot's data{} and keeps a write", expected.unwrap_or_default());
         Description { summary, ..Description::default() }
@@ -173,7 +173,7 @@ impl VerifyEtcd {
     }
 
     async fn compare(&self, cx: &Context<'_>, etcd: &mut Client) -> Result<Outcome, ActionError> {
-        let expected = &cx.snapshot.knowledge;
+        let expected = &cx.snapshot.claims;
         let (revision, keys, kept) = count(etcd, expected.revision).await.map_err(|error| failed("counting keys", &error))?;
         if revision < expected.revision {
             return Err(unexpected("etcd's revision", format!("at least {}", expected.revision), revision.to_string()));

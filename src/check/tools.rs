@@ -11,15 +11,15 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
     if !uses_kubeadm {
         return Vec::new();
     }
-    let Some(kubeadm) = target.facts.tool("kubeadm") else {
+    let Some(kubeadm) = target.facts.tools.get("kubeadm") else {
         return vec![Finding::error(
             "no-kubeadm",
             "the target has no `kubeadm` in its PATH",
             "install kubeadm and kubelet of the cluster's version on the target",
         )];
     };
-    let mut findings = vec![version(look, &kubeadm.version)];
-    if target.facts.tool("kubelet").is_none() {
+    let mut findings = vec![version(look, kubeadm.version.as_deref().unwrap_or("of an unknown version"))];
+    if !target.facts.tools.contains_key("kubelet") {
         findings.push(Finding::error(
             "no-kubelet",
             "the target has no `kubelet` in its PATH",
@@ -31,7 +31,7 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
 
 /// kubeadm initialises its own minor version and the one before.
 fn version(look: &Look, kubeadm: &str) -> Finding {
-    let snapshot = look.snapshot.as_ref().ok().and_then(|search| search.chosen.knowledge.kubernetes_version.clone());
+    let snapshot = look.snapshot.as_ref().ok().and_then(|search| search.chosen.claims.kubernetes_version.clone());
     let Some((wanted, says)) = (look.inventory.cluster.kubernetes.clone().map(|version| (version, "the inventory")))
         .or(snapshot.map(|version| (version, "the snapshot")))
     else {

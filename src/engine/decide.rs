@@ -106,3 +106,149 @@ fn back(state: &RunState) -> Decision {
         None => Decision::Finish { ending: Ending::RolledBack },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
+
+    fn state(steps: usize) -> RunState {
+        let step = |number| StepRef { name: format!("s{number}"), action: "command".to_owned() };
+        RunState::begun(RunHeader {
+            format: FORMAT,
+            run: "r".to_owned(),
+            drctl: String::new(),
+            cluster: String::new(),
+            host: String::new(),
+            inventory: String::new(),
+            playbook: String::new(),
+            inventory_sha256: String::new(),
+            playbook_sha256: String::new(),
+            snapshot: SnapshotRef {
+                name: String::new(),
+                source: String::new(),
+                sha256: String::new(),
+                size: 0,
+                taken: jiff::Timestamp::UNIX_EPOCH,
+                revision: 0,
+            },
+            steps: (0..steps).map(step).collect(),
+        })
+    }
+
+    /// What chance does to a run: each draw decides how one thing ends, or where the process dies.
+    struct Chance(Vec<u8>);
+
+    impl Chance {
+        fn draw(&mut self) -> u8 {
+            self.0.pop().unwrap_or(0)
+        }
+    }
+
+    /// Does what the engine does, with chance as the target. Answers whether the process died.
+    fn act(state: &mut RunState, decision: &Decision, chance: &mut Chance, tried: &mut u32) -> bool {
+        let name = |step: usize| format!("s{step}");
+        let mut note = |event: Event| state.apply(&event).expect("the engine only does what is legal");
+        let dies = |chance: &mut Chance| chance.draw() % 5 == 1;
+        let outcome = |note: &mut dyn FnMut(Event), step: usize, chance: &mut Chance| match chance.draw() % 4 {
+            1 => note(Event::StepFailed { step: name(step), error: String::new() }),
+            _ => note(Event::StepDone { step: name(step), outputs: Default::default() }),
+        };
+        match decision {
+            Decision::Begin { step, attempt } => {
+                *tried += 1;
+                note(Event::StepStarted { step: name(*step), attempt: *attempt });
+                if dies(chance) {
+                    return true;
+                }
+                note(Event::StepKept { step: name(*step) });
+                if dies(chance) {
+                    return true;
+                }
+                outcome(&mut note, *step, chance);
+            }
+            Decision::Continue { step, .. } => {
+                note(Event::StepKept { step: name(*step) });
+                outcome(&mut note, *step, chance);
+            }
+            Decision::Settle { step, .. } => {
+                if chance.draw().is_multiple_of(2) {
+                    outcome(&mut note, *step, chance);
+                } else {
+                    note(Event::UndoStarted { step: name(*step) });
+                    note(Event::UndoDone { step: name(*step) });
+                }
+            }
+            Decision::Undo { step } => {
+                note(Event::UndoStarted { step: name(*step) });
+                if dies(chance) {
+                    return true;
+                }
+                if chance.draw() % 6 == 1 {
+                    note(Event::UndoFailed { step: name(*step), error: String::new() });
+                    return true;
+                }
+                note(Event::UndoDone { step: name(*step) });
+            }
+            Decision::Stop { .. } => return true,
+            Decision::RollBack { reason } => note(Event::RollbackStarted { reason: reason.clone() }),
+            Decision::Finish { ending } => note(Event::Finished { ending: *ending }),
+        }
+        false
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        /// However often it dies, fails and is taken up again, a run ends: wholly restored or wholly rolled back.
+        #[test]
+        fn every_run_ends(
+            steps in 1_usize..6,
+            retries in 0_u32..3,
+            rollback in any::<bool>(),
+            chance in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let on_failure = if rollback { OnFailure::Rollback } else { OnFailure::Stop };
+            let patience = vec![Patience { retries, on_failure }; steps];
+            let mut state = state(steps);
+            let (mut chance, mut tried, mut turns) = (Chance(chance), 0, 0);
+            let mut current = usize::MAX;
+            while let Some(decision) = decide(&state, &patience, tried) {
+                if let Decision::Begin { step, .. } = decision && step != current {
+                    (current, tried) = (step, 0);
+                }
+                if act(&mut state, &decision, &mut chance, &mut tried) {
+                    let direction = state.direction;
+                    state.apply(&Event::Resumed { direction }).expect("a run can be taken up anywhere");
+                    (current, tried) = (usize::MAX, 0);
+                }
+                turns += 1;
+                prop_assert!(turns < 2_000, "the run goes round in circles: {state:?}");
+            }
+            match state.ending {
+                Some(Ending::Restored) => prop_assert!(state.steps.iter().all(StepState::is_settled)),
+                Some(Ending::RolledBack) => prop_assert!(!state.steps.iter().any(StepState::may_have_changed)),
+                None => prop_assert!(false, "left without an ending"),
+            }
+        }
+
+        /// An attempt's number is never used twice: the target's job folders are named by it.
+        #[test]
+        fn attempts_are_never_reused(chance in prop::collection::vec(any::<u8>(), 0..80)) {
+            let patience = vec![Patience { retries: 2, on_failure: OnFailure::Stop }; 3];
+            let mut state = state(3);
+            let (mut chance, mut tried, mut begun) = (Chance(chance), 0, std::collections::BTreeSet::new());
+            while let Some(decision) = decide(&state, &patience, tried) {
+                if let Decision::Begin { step, attempt } = decision {
+                    prop_assert!(begun.insert((step, attempt)), "step {step} attempt {attempt}");
+                }
+                if act(&mut state, &decision, &mut chance, &mut tried) {
+                    state.apply(&Event::Resumed { direction: Direction::Forward }).expect("a run can be taken up anywhere");
+                    tried = 0;
+                }
+            }
+        }
+    }
+}

@@ -5,7 +5,11 @@
 
 mod duration;
 mod load;
+mod paths;
+mod pki_files;
+mod rules;
 mod secret;
+mod values;
 
 use std::path::PathBuf;
 
@@ -13,9 +17,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use duration::Span;
-pub use load::{LoadError, load};
+pub use load::{Loaded, load, parse};
+pub use pki_files::{PkiFile, PkiFiles};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use values::{NAMES, split_endpoint};
 
+pub use crate::document::LoadError;
 use crate::sources::SourceEntry;
 
 /// One cluster and all that a recovery of it needs to know.

@@ -44,15 +44,17 @@ net_down() {    # NAME IP
 }
 
 # A cable pulled out somewhere on the way: IP packets vanish in both directions, ARP
-# does not, so that neither side gets a FIN, a RST or "no route to host".
-net_cut() {     # NAME IP
-  local port; port=$(port_of "$2")
+# does not, so that neither side gets a FIN, a RST or "no route to host".  With a third
+# word only those to and from the hub itself: other hosts (jump hosts) still get there.
+net_cut() {     # NAME IP [hub]
+  local port from='meta protocol { ip, ip6 } drop' to='meta protocol { ip, ip6 } drop'; port=$(port_of "$2")
+  if [ -n "${3:-}" ]; then from="ip daddr $GATEWAY drop" to="ip saddr $GATEWAY drop"; fi
   in_hub nft -f - <<NFT
 table netdev cut-$1
 delete table netdev cut-$1
 table netdev cut-$1 {
-  chain from { type filter hook ingress device "$port" priority 0; meta protocol { ip, ip6 } drop; }
-  chain to   { type filter hook egress  device "$port" priority 0; meta protocol { ip, ip6 } drop; }
+  chain from { type filter hook ingress device "$port" priority 0; $from; }
+  chain to   { type filter hook egress  device "$port" priority 0; $to; }
 }
 NFT
 }

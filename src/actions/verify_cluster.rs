@@ -1,0 +1,259 @@
+//! Proof that what came up is the cluster, and that it works and not only answers.
+
+mod canary;
+mod nodes;
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use crate::engine::chain;
+use crate::inventory::Secret;
+use crate::kube::{ApiClient, ApiError, Credentials, root_ca};
+use crate::text::{Text, Values};
+
+/// Waits for `/readyz`, then proves: the served certificate is signed by the CA, the `kube-system` namespace is the
+/// snapshot's, the old admin credential is accepted, a controller-manager leads, and an object is reconciled.
+///
+/// Taints of control-plane nodes that changed, and nodes that are not back, are reported and fail nothing.
+///
+/// ```toml
+/// [[step]]
+/// name = "verify-cluster"
+/// action = "verify_cluster"
+/// timeout = "5m"
+/// ```
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyCluster {
+    /// The new administrator's kubeconfig on the target (default kubeadm's).
+    #[serde(default = "admin_conf")]
+    kubeconfig: Text,
+    /// Whether a namespace is made, seen reconciled and deleted (default yes).
+    #[serde(default = "yes")]
+    canary: bool,
+}
+
+fn admin_conf() -> Text {
+    Text::plain("/etc/kubernetes/admin.conf".to_owned())
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Between two looks at something that is still coming up.
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl Declared for VerifyCluster {
+    const NAME: &'static str = "verify_cluster";
+    const OUTPUTS: &'static [&'static str] =
+        &["kube_system_uid", "leader", "old_admin", "taints", "nodes_back", "nodes_missing"];
+}
+
+#[async_trait]
+impl Action for VerifyCluster {
+    fn texts(&self) -> Vec<&Text> {
+        vec![&self.kubeconfig]
+    }
+
+    fn describe(&self, cx: &PlanContext<'_>) -> Description {
+        let mut details = Vec::new();
+        if cx.inventory.cluster.admin_kubeconfig.is_none() {
+            details.push("no `admin_kubeconfig` in the inventory: that old credentials work again is not tried".to_owned());
+        }
+        Description {
+            summary: "prove that the API server is the cluster's, and that controllers work".to_owned(),
+            details,
+            touches: Vec::new(),
+        }
+    }
+
+    fn set_aside(&self, _: &Context<'_>) -> Result<SetAside, ActionError> {
+        Ok(SetAside::Nothing { why: "the canary namespace is deleted again" })
+    }
+
+    async fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
+        let proof = Proof::open(self, cx).await?;
+        proof.ready().await?;
+        let mut outputs = Values::new();
+        let mut say = |name: &str, value: String| drop(outputs.insert(name.to_owned(), value));
+        say("kube_system_uid", proof.identity().await?);
+        say("old_admin", proof.old_admin().await?);
+        say("leader", proof.leader().await?);
+        if self.canary {
+            canary::prove(&proof).await?;
+        }
+        let nodes = nodes::compare(&proof).await?;
+        say("taints", nodes.taints);
+        say("nodes_back", nodes.back);
+        say("nodes_missing", nodes.missing);
+        Ok(Outcome::Done(outputs))
+    }
+
+    async fn verify(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
+        Ok(Verdict::Took(Values::new()))
+    }
+
+    /// A proof that was not written down is made again.
+    async fn settle(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
+        Ok(Verdict::DidNot { reason: "the proof was not finished".to_owned() })
+    }
+
+    async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {
+        Ok(())
+    }
+
+    fn is_proof(&self) -> bool {
+        true
+    }
+}
+
+/// The API server, as the new administrator.
+#[derive(Debug)]
+struct Proof<'a> {
+    cx: &'a Context<'a>,
+    api: ApiClient,
+    ca: Secret,
+    until: Instant,
+}
+
+impl<'a> Proof<'a> {
+    async fn open(action: &VerifyCluster, cx: &'a Context<'a>) -> Result<Self, ActionError> {
+        let path = cx.fill(&action.kubeconfig)?;
+        let text = cx.target.read_file(&path).await?.ok_or_else(|| unexpected(&path, "a kubeconfig", "no such file"))?;
+        let admin = Credentials::read(&path, text.expose()).map_err(|error| failed("reading the new credentials", &error))?;
+        // The inventory's CA, not the kubeconfig's: a new CA would vouch for itself.
+        let ca = root_ca(cx)
+            .await
+            .map_err(|reason| ActionError::Failed { what: "reading the CA".to_owned(), reason })?;
+        let until = Instant::now() + cx.limit;
+        let opened = wait(until, || async {
+            match ApiClient::open(cx.target.transport(), &admin, ca.expose()).await {
+                Ok(api) => Ok(Seen::Yes(api)),
+                Err(error @ ApiError::Unreachable { .. }) => Ok(Seen::NotYet(error.to_string())),
+                Err(error) => Err(failed("connecting to the API server", &error)),
+            }
+        });
+        let api = opened.await?;
+        Ok(Self { cx, api, ca, until })
+    }
+
+    /// Certificates that our CA did not sign end the waiting: they do not get better.
+    async fn ready(&self) -> Result<(), ActionError> {
+        self.cx.tell.note("waiting for /readyz");
+        wait(self.until, || async {
+            match self.api.get_text("/readyz").await {
+                Ok(_) => Ok(Seen::Yes(())),
+                Err(error) if error.to_string().contains("invalid peer certificate") => {
+                    Err(unexpected("the API server's certificate", "one that the inventory's CA signed", &error.to_string()))
+                }
+                Err(error) => Ok(Seen::NotYet(error.to_string())),
+            }
+        })
+        .await
+    }
+
+    /// Another cluster's data would be served just as well: the namespace's UID is the proof.
+    async fn identity(&self) -> Result<String, ActionError> {
+        let namespace = self.get("/api/v1/namespaces/kube-system").await?;
+        let found = text_at(&namespace, "/metadata/uid");
+        match &self.cx.snapshot.claims.kube_system_uid {
+            Some(expected) if *expected != found => Err(unexpected("the UID of namespace kube-system", expected, &found)),
+            _ => Ok(found),
+        }
+    }
+
+    async fn old_admin(&self) -> Result<String, ActionError> {
+        let Some(path) = &self.cx.inventory.cluster.admin_kubeconfig else {
+            return Ok("not tried".to_owned());
+        };
+        self.cx.tell.note("trying the old admin credential");
+        let text = tokio::fs::read(path).await.map_err(|error| failed("reading the old admin credential", &error))?;
+        let text = Secret::new(text);
+        let old = Credentials::read(&path.display().to_string(), text.expose())
+            .map_err(|error| failed("reading the old admin credential", &error))?;
+        let port_of_new = Credentials { server: self.server().await?, ..old };
+        let api = ApiClient::open(self.cx.target.transport(), &port_of_new, &port_of_new.ca)
+            .await
+            .map_err(|error| failed("connecting with the old admin credential", &error))?;
+        api.get("/api/v1/namespaces/kube-system")
+            .await
+            .map_err(|error| failed("using the old admin credential", &error))?;
+        Ok("accepted".to_owned())
+    }
+
+    /// The port that the new API server listens on may differ from the old one's load balancer.
+    async fn server(&self) -> Result<String, ActionError> {
+        let text = self.cx.target.read_file("/etc/kubernetes/admin.conf").await?;
+        let text = text.ok_or_else(|| unexpected("/etc/kubernetes/admin.conf", "a kubeconfig", "no such file"))?;
+        let new = Credentials::read("admin.conf", text.expose()).map_err(|error| failed("reading the new credentials", &error))?;
+        Ok(new.server)
+    }
+
+    /// The old leader's lease is in the snapshot: only a renewal that is seen to happen counts.
+    async fn leader(&self) -> Result<String, ActionError> {
+        self.cx.tell.note("waiting until a controller-manager leads");
+        let path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-controller-manager";
+        let first = self.api.find(path).await.map_err(|error| failed("reading the leader's lease", &error))?;
+        let before = first.as_ref().map(|lease| text_at(lease, "/spec/renewTime")).unwrap_or_default();
+        wait(self.until, || async {
+            match self.api.find(path).await {
+                Ok(Some(lease)) if text_at(&lease, "/spec/renewTime") != before => {
+                    Ok(Seen::Yes(text_at(&lease, "/spec/holderIdentity")))
+                }
+                Ok(_) => Ok(Seen::NotYet("no controller-manager has renewed its lease".to_owned())),
+                Err(error) => Ok(Seen::NotYet(error.to_string())),
+            }
+        })
+        .await
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, ActionError> {
+        self.api.get(path).await.map_err(|error| failed("asking the API server", &error))
+    }
+}
+
+/// What a look at something that comes up has seen.
+enum Seen<T> {
+    Yes(T),
+    NotYet(String),
+}
+
+/// Looks again and again until it is there; the last look's reason is the error.
+async fn wait<T, F>(until: Instant, mut look: impl FnMut() -> F) -> Result<T, ActionError>
+where
+    F: Future<Output = Result<Seen<T>, ActionError>>,
+{
+    loop {
+        match look().await? {
+            Seen::Yes(found) => return Ok(found),
+            Seen::NotYet(reason) if Instant::now() >= until => {
+                return Err(ActionError::Failed { what: "waiting for the control plane".to_owned(), reason });
+            }
+            Seen::NotYet(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+fn text_at(object: &Value, pointer: &str) -> String {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn failed(what: &str, error: &dyn std::error::Error) -> ActionError {
+    ActionError::Failed { what: what.to_owned(), reason: chain(error) }
+}
+
+fn unexpected(what: &str, expected: &str, found: &str) -> ActionError {
+    ActionError::Unexpected { what: what.to_owned(), expected: expected.to_owned(), found: found.to_owned() }
+}

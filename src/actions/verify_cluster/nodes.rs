@@ -1,0 +1,52 @@
+//! Which nodes of the snapshot are back, and whose taints changed: told, never a failure.
+
+use serde_json::Value;
+
+use super::{Proof, text_at};
+use crate::actions::ActionError;
+use crate::snapshot::taint_text;
+
+pub(super) struct Nodes {
+    pub(super) taints: String,
+    pub(super) back: String,
+    pub(super) missing: String,
+}
+
+pub(super) async fn compare(proof: &Proof<'_>) -> Result<Nodes, ActionError> {
+    let listed = proof.get("/api/v1/nodes").await?;
+    let now: Vec<&Value> = listed["items"].as_array().map(|items| items.iter().collect()).unwrap_or_default();
+    let mut differences = Vec::new();
+    let (mut back, mut missing) = (Vec::new(), Vec::new());
+    for before in &proof.cx.snapshot.claims.nodes {
+        let current = now.iter().find(|node| text_at(node, "/metadata/name") == before.name);
+        if current.is_some_and(|node| is_ready(node)) { &mut back } else { &mut missing }.push(before.name.clone());
+        let Some(current) = current else { continue };
+        let mut had = before.taints.clone();
+        let mut has = taints(current);
+        // What the node controller adds to a node that is away goes when the node is back.
+        for taints in [&mut had, &mut has] {
+            taints.retain(|taint| !taint.starts_with("node.kubernetes.io/"));
+            taints.sort();
+        }
+        if before.control_plane && had != has {
+            differences.push(format!("{}: was [{}], is [{}]", before.name, had.join(", "), has.join(", ")));
+        }
+    }
+    let total = proof.cx.snapshot.claims.nodes.len();
+    let taints = if differences.is_empty() { "as before".to_owned() } else { differences.join("; ") };
+    Ok(Nodes { taints, back: format!("{} of {total}", back.len()), missing: missing.join(", ") })
+}
+
+/// Right after the start this may be the snapshot's own word; a node that is away turns within a minute.
+fn is_ready(node: &Value) -> bool {
+    let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.is_some_and(|conditions| {
+        conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    })
+}
+
+fn taints(node: &Value) -> Vec<String> {
+    let taints = node.pointer("/spec/taints").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = |taint: &Value| taint_text(&text_at(taint, "/key"), &text_at(taint, "/value"), &text_at(taint, "/effect"));
+    taints.iter().map(text).collect()
+}

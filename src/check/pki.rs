@@ -1,0 +1,112 @@
+//! Is there a certificate authority, whole, in date, and the cluster's own?
+//!
+//! kubeadm without one makes a new one and exits 0: everybody is locked out.
+
+use super::Look;
+use crate::actions::Finding;
+use crate::inventory::Secret;
+use crate::pki::{Certificate, Tie, examine};
+
+pub(super) fn check(look: &Look) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        look.pki_contents.iter().filter_map(|(name, read)| unreadable(name, read)).collect();
+    findings.extend(look.pki.found().filter_map(too_open));
+    match (content(look, "ca.crt"), content(look, "ca.key")) {
+        (Some(certificate), Some(key)) => findings.extend(pair(look, certificate, key)),
+        (certificate, key) => {
+            let absent = [("ca.crt", certificate.is_none()), ("ca.key", key.is_none())];
+            let unread = |name: &str| look.pki_contents.iter().any(|(read, _)| read == name);
+            findings.extend(
+                absent.into_iter().filter(|(name, absent)| *absent && !unread(name)).map(|(name, _)| missing(name)),
+            );
+        }
+    }
+    findings.extend(look.pki.missing().map(|(name, lost)| {
+        Finding::warning(
+            "pki-incomplete",
+            format!("no `{name}` is in the inventory: {lost}"),
+            "save it with the next backup; `[pki]` says where it is",
+        )
+    }));
+    findings
+}
+
+fn content<'a>(look: &'a Look, name: &str) -> Option<&'a Secret> {
+    look.pki_contents.iter().find(|(known, _)| known == name).and_then(|(_, read)| read.as_ref().ok())
+}
+
+fn unreadable(name: &str, read: &Result<Secret, String>) -> Option<Finding> {
+    let error = read.as_ref().err()?;
+    Some(Finding::error("pki-unreadable", format!("`{name}`: {error}"), "give the user that runs drctl access to it"))
+}
+
+fn too_open(file: &crate::inventory::PkiFile) -> Option<Finding> {
+    let mode = file.source.too_open().filter(|_| file.private)?;
+    let path = file.source.path()?.display();
+    Some(Finding::warning(
+        "key-too-open",
+        format!("the key `{path}` can be read by others (mode {mode:04o})"),
+        format!("`chmod 600 {path}`: whoever has it can become anybody in the cluster"),
+    ))
+}
+
+fn missing(name: &str) -> Finding {
+    Finding::error(
+        "no-ca",
+        format!("`{name}` of the cluster's root CA is not there"),
+        "`[pki]` of the inventory says where it is; without it `kubeadm init` would make a new CA, and every node and user would be locked out",
+    )
+}
+
+fn pair(look: &Look, certificate: &Secret, key: &Secret) -> Vec<Finding> {
+    let examination = examine(certificate.expose(), key, look.now);
+    let mut findings: Vec<Finding> = examination
+        .faults
+        .iter()
+        .map(|fault| {
+            let make = if fault.forbids() { Finding::error } else { Finding::warning };
+            make("ca-unfit", format!("ca.crt and ca.key: {fault}"), format!("if one went on, {}", fault.consequence()))
+        })
+        .collect();
+    if let Some(authority) = &examination.authority {
+        if examination.is_sound() {
+            findings.push(Finding::ok(
+                "ca",
+                format!(
+                    "ca.crt and ca.key belong together: {}, valid until {}, SHA256 {}",
+                    authority.subject, authority.not_after, authority.sha256
+                ),
+            ));
+        }
+        findings.extend(belongs(look, authority));
+    }
+    findings
+}
+
+/// Another cluster's CA is a sound pair, and `kubeadm init` takes it without a word.
+fn belongs(look: &Look, authority: &Certificate) -> Option<Finding> {
+    let claims = &look.snapshot.as_ref().ok()?.chosen.claims;
+    let known = Certificate::all_in(claims.authorities.as_bytes()).unwrap_or_default();
+    Some(match authority.tie(&known) {
+        Tie::Same => Finding::ok("ca-of-snapshot", "the snapshot holds the same CA"),
+        Tie::Renewed { known } => Finding::warning(
+            "ca-renewed",
+            format!("the snapshot holds another certificate of the same CA key (SHA256 {})", known.sha256),
+            "both are accepted by who trusts either; see that the newer one is placed",
+        ),
+        Tie::Unknown => Finding::warning(
+            "ca-unproven",
+            "the snapshot holds no CA, so that this one is the cluster's cannot be proved",
+            "see that `[pki]` and `[[snapshots]]` are of the same cluster",
+        ),
+        Tie::Foreign { known } => Finding::error(
+            "ca-foreign",
+            format!(
+                "the CA is not the snapshot's: expected SHA256 {}, found {}",
+                known.iter().map(|known| known.sha256.to_string()).collect::<Vec<_>>().join(" or "),
+                authority.sha256
+            ),
+            "`kubeadm init` would exit 0 with it, and every node and user would be locked out: find the CA of this cluster, or the snapshot of that CA",
+        ),
+    })
+}

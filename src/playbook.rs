@@ -1,1 +1,0 @@
-//! The playbook: steps in order, each an action with its parameters.

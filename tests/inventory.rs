@@ -1,0 +1,432 @@
+//! Every way an inventory can be wrong, as a person sees it.
+
+#![expect(clippy::unwrap_used, clippy::too_many_lines, reason = "whole reports of what must be there")]
+
+use std::path::Path;
+
+use drctl::inventory::{Inventory, LoadError, load, parse as parse_at};
+
+const WHOLE: &str = r#"
+[cluster]
+name = "prod"
+endpoint = "10.0.0.10:6443"
+
+[target]
+host = "cp-1"
+
+[[snapshots]]
+folder.path = "/srv/backups"
+
+[pki]
+dir = "/srv/pki"
+"#;
+
+fn parse(text: &str) -> Result<Inventory, LoadError> {
+    parse_at("prod.toml", text, Path::new("/etc/drctl"))
+}
+
+fn render(error: &LoadError) -> String {
+    let mut text = String::new();
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .with_width(100)
+        .render_report(&mut text, error)
+        .unwrap();
+    text
+}
+
+/// The report of the whole inventory with one text replaced by another.
+fn report(of: &str, by: &str) -> String {
+    assert!(WHOLE.contains(of), "{of}");
+    render(&parse(&WHOLE.replacen(of, by, 1)).unwrap_err())
+}
+
+#[test]
+fn a_small_inventory_is_whole() {
+    parse(WHOLE).unwrap();
+}
+
+#[test]
+fn an_unknown_key() {
+    insta::assert_snapshot!(report("host = \"cp-1\"", "host = \"cp-1\"\nprot = 22"), @r#"
+      × the inventory `prod.toml` has an error
+
+    Error: 
+      × unknown key `prot`
+       ╭─[prod.toml:8:1]
+     7 │ host = "cp-1"
+     8 │ prot = 22
+       · ──┬─
+       ·   ╰── not known here
+     9 │ 
+       ╰────
+      help: did you mean `port`?
+            known here: `host`, `port`, `user`, `identity`, `identity_passphrase`, `certificate`,
+            `agent`, `host_key`, `known_hosts`, `ssh_config`, `jump`, `become`, `connect_timeout`,
+            `keepalive`, `reconnect_for`
+    "#);
+}
+
+#[test]
+fn a_wrong_type() {
+    insta::assert_snapshot!(report("\"cp-1\"", "\"cp-1\"\nport = \"22\""), @r#"
+      × the inventory `prod.toml` has an error
+
+    Error: 
+      × expected a whole number from 0 to 65535, found the text "22"
+       ╭─[prod.toml:8:8]
+     7 │ host = "cp-1"
+     8 │ port = "22"
+       ·        ──┬─
+       ·          ╰── wrong here
+     9 │ 
+       ╰────
+      help: write it without quotes: `22`
+    "#);
+}
+
+#[test]
+fn a_number_that_should_be_text() {
+    insta::assert_snapshot!(report("\"prod\"", "7"), @r#"
+      × the inventory `prod.toml` has an error
+
+    Error: 
+      × expected text in quotes, found the number `7`
+       ╭─[prod.toml:3:8]
+     2 │ [cluster]
+     3 │ name = 7
+       ·        ┬
+       ·        ╰── wrong here
+     4 │ endpoint = "10.0.0.10:6443"
+       ╰────
+      help: write it as text: `"7"`
+    "#);
+}
+
+#[test]
+fn a_number_that_is_too_great() {
+    insta::assert_snapshot!(report("\"cp-1\"", "\"cp-1\"\nport = 70000"), @r#"
+      × the inventory `prod.toml` has an error
+
+    Error: 
+      × expected a whole number from 0 to 65535, found the number `70000`
+       ╭─[prod.toml:8:8]
+     7 │ host = "cp-1"
+     8 │ port = 70000
+       ·        ──┬──
+       ·          ╰── wrong here
+     9 │ 
+       ╰────
+    "#);
+}
+
+#[test]
+fn syntax() {
+    insta::assert_snapshot!(report("\"10.0.0.10:6443\"", ""), @r#"
+      × the inventory `prod.toml` has an error
+
+    Error: 
+      × not TOML: string values must be quoted
+       ╭─[prod.toml:4:12]
+     3 │ name = "prod"
+     4 │ endpoint = 
+       ·            ▲
+       ·            ╰── here
+     5 │ 
+       ╰────
+      help: write a value behind `=`; text stands in quotes: `key = "text"`
+    "#);
+}
+
+#[test]
+fn a_key_twice() {
+    insta::assert_snapshot!(report("host = \"cp-1\"", "host = \"cp-1\"\nhost = \"cp-2\""), @r#"
+      × the inventory `prod.toml` has an error
+
+    Error: 
+      × not TOML: duplicate key
+       ╭─[prod.toml:8:1]
+     7 │ host = "cp-1"
+     8 │ host = "cp-2"
+       · ──┬─
+       ·   ╰── here
+     9 │ 
+       ╰────
+      help: keep one of them; a key or table may be written once
+    "#);
+}
+
+#[test]
+fn missing_keys() {
+    insta::assert_snapshot!(report("name = \"prod\"\nendpoint = \"10.0.0.10:6443\"", ""), @r#"
+      × the inventory `prod.toml` has 2 errors
+
+    Error: 
+      × the key `name` is missing
+       ╭─[prod.toml:2:1]
+     1 │ 
+     2 │ [cluster]
+       · ────┬────
+       ·     ╰── not in here
+     3 │ 
+       ╰────
+      help: add `name`
+
+    Error: 
+      × the key `endpoint` is missing
+       ╭─[prod.toml:2:1]
+     1 │ 
+     2 │ [cluster]
+       · ────┬────
+       ·     ╰── not in here
+     3 │ 
+       ╰────
+      help: add `endpoint`
+    "#);
+}
+
+#[test]
+fn missing_tables() {
+    insta::assert_snapshot!(render(&parse("[target]\nhost = \"cp-1\"\n").unwrap_err()), @r#"
+      × the inventory `prod.toml` has 3 errors
+
+    Error: 
+      × the key `cluster` is missing
+       ╭─[prod.toml:1:1]
+     1 │ [target]
+       · ▲
+       · ╰── not in here
+     2 │ host = "cp-1"
+       ╰────
+      help: add `cluster`
+
+    Error: 
+      × the key `snapshots` is missing
+       ╭─[prod.toml:1:1]
+     1 │ [target]
+       · ▲
+       · ╰── not in here
+     2 │ host = "cp-1"
+       ╰────
+      help: add `snapshots`
+
+    Error: 
+      × the key `pki` is missing
+       ╭─[prod.toml:1:1]
+     1 │ [target]
+       · ▲
+       · ╰── not in here
+     2 │ host = "cp-1"
+       ╰────
+      help: add `pki`
+    "#);
+}
+
+#[test]
+fn several_at_once() {
+    let text = WHOLE
+        .replace("\"prod\"", "\"../prod\"")
+        .replace("\"10.0.0.10:6443\"", "\"10.0.0.10\"\nkubernetes = 1.20\nkubeadmconfig = \"kubeadm.yaml\"")
+        .replace(
+            "\"cp-1\"",
+            "\"cp-1\"\nhost_key = \"MD5:aa\"\njump = [{ host = \"j\", jump = [{ host = \"k\" }], sudo = true }]",
+        )
+        .replace(
+            "[pki]",
+            "[policy]\nmax_snapshot_age = \"soon\"\nstep_timeout = \"0s\"\non_failure = \"stopp\"\n[pki]",
+        );
+    insta::assert_snapshot!(render(&parse(&text).unwrap_err()), @r#"
+      × the inventory `prod.toml` has 10 errors
+
+    Error: 
+      × `../prod` cannot be a cluster's name
+       ╭─[prod.toml:3:8]
+     2 │ [cluster]
+     3 │ name = "../prod"
+       ·        ────┬────
+       ·            ╰── wrong here
+     4 │ endpoint = "10.0.0.10"
+       ╰────
+      help: use letters, digits, `-`, `_` and `.`, at most 63, and a letter or digit first
+
+    Error: 
+      × `10.0.0.10` is not `host:port`
+       ╭─[prod.toml:4:12]
+     3 │ name = "../prod"
+     4 │ endpoint = "10.0.0.10"
+       ·            ─────┬─────
+       ·                 ╰── wrong here
+     5 │ kubernetes = 1.20
+       ╰────
+      help: write `host:port`, such as `10.0.0.10:6443` or `[fd00::10]:6443`
+
+    Error: 
+      × expected text in quotes, found the number `1.2`
+       ╭─[prod.toml:5:14]
+     4 │ endpoint = "10.0.0.10"
+     5 │ kubernetes = 1.20
+       ·              ──┬─
+       ·                ╰── wrong here
+     6 │ kubeadmconfig = "kubeadm.yaml"
+       ╰────
+      help: write it as text: `"1.20"`
+
+    Error: 
+      × unknown key `kubeadmconfig`
+       ╭─[prod.toml:6:1]
+     5 │ kubernetes = 1.20
+     6 │ kubeadmconfig = "kubeadm.yaml"
+       · ──────┬──────
+       ·       ╰── not known here
+     7 │ 
+       ╰────
+      help: did you mean `kubeadm_config`?
+            known here: `name`, `endpoint`, `kubernetes`, `advertise_address`, `node_name`,
+            `kubeadm_config`, `kubeadm_config_inline`, `etcd_image`, `etcdutl`, `admin_kubeconfig`
+
+    Error: 
+      × `MD5:aa` is not a host key's fingerprint
+        ╭─[prod.toml:10:12]
+      9 │ host = "cp-1"
+     10 │ host_key = "MD5:aa"
+        ·            ────┬───
+        ·                ╰── wrong here
+     11 │ jump = [{ host = "j", jump = [{ host = "k" }], sudo = true }]
+        ╰────
+      help: write `SHA256:` and 43 characters, as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`
+            prints them
+
+    Error: 
+      × a jump host has jump hosts of its own
+        ╭─[prod.toml:11:30]
+     10 │ host_key = "MD5:aa"
+     11 │ jump = [{ host = "j", jump = [{ host = "k" }], sudo = true }]
+        ·                              ────────┬───────
+        ·                                      ╰── wrong here
+     12 │ 
+        ╰────
+      help: list all of them in order in the outer `jump`
+
+    Error: 
+      × unknown key `sudo`
+        ╭─[prod.toml:11:48]
+     10 │ host_key = "MD5:aa"
+     11 │ jump = [{ host = "j", jump = [{ host = "k" }], sudo = true }]
+        ·                                                ──┬─
+        ·                                                  ╰── not known here
+     12 │ 
+        ╰────
+      help: known here: `host`, `port`, `user`, `identity`, `identity_passphrase`, `certificate`,
+            `agent`, `host_key`, `known_hosts`, `ssh_config`, `jump`, `become`, `connect_timeout`,
+            `keepalive`, `reconnect_for`
+
+    Error: 
+      × `soon` is not a length of time
+        ╭─[prod.toml:17:20]
+     16 │ [policy]
+     17 │ max_snapshot_age = "soon"
+        ·                    ───┬──
+        ·                       ╰── wrong here
+     18 │ step_timeout = "0s"
+        ╰────
+      help: write for example `90s`, `15m`, `1h 30m` or `1d`
+
+    Error: 
+      × a limit of nothing can never be kept
+        ╭─[prod.toml:18:16]
+     17 │ max_snapshot_age = "soon"
+     18 │ step_timeout = "0s"
+        ·                ──┬─
+        ·                  ╰── wrong here
+     19 │ on_failure = "stopp"
+        ╰────
+      help: write for example `30s` or `10m`
+
+    Error: 
+      × unknown word `stopp`
+        ╭─[prod.toml:19:14]
+     18 │ step_timeout = "0s"
+     19 │ on_failure = "stopp"
+        ·              ───┬───
+        ·                 ╰── not known here
+     20 │ [pki]
+        ╰────
+      help: did you mean `stop`?
+            possible: `stop`, `rollback`
+    "#);
+}
+
+#[test]
+fn an_unknown_source() {
+    insta::assert_snapshot!(report("folder.path", "foldr.path"), @r#"
+      × the inventory `prod.toml` has an error
+
+    Error: 
+      × unknown word `foldr`
+        ╭─[prod.toml:10:1]
+      9 │ [[snapshots]]
+     10 │ foldr.path = "/srv/backups"
+        · ──┬──
+        ·   ╰── not known here
+     11 │ 
+        ╰────
+      help: did you mean `folder`?
+            possible: `folder`, `ssh`
+    "#);
+}
+
+#[test]
+fn an_empty_file() {
+    insta::assert_snapshot!(render(&parse("").unwrap_err()), @r#"
+      × the inventory `prod.toml` has 4 errors
+
+    Error: 
+      × the key `cluster` is missing
+       ╭─[prod.toml:1:1]
+       ╰────
+      help: add `cluster`
+
+    Error: 
+      × the key `target` is missing
+       ╭─[prod.toml:1:1]
+       ╰────
+      help: add `target`
+
+    Error: 
+      × the key `snapshots` is missing
+       ╭─[prod.toml:1:1]
+       ╰────
+      help: add `snapshots`
+
+    Error: 
+      × the key `pki` is missing
+       ╭─[prod.toml:1:1]
+       ╰────
+      help: add `pki`
+    "#);
+}
+
+#[test]
+fn no_sources() {
+    insta::assert_snapshot!(render(&parse(&format!("snapshots = []\n{}", WHOLE.replace("[[snapshots]]\nfolder.path = \"/srv/backups\"", ""))).unwrap_err()), @r#"
+      × the inventory `prod.toml` has an error
+
+    Error: 
+      × no place to find snapshots in
+       ╭─[prod.toml:1:13]
+     1 │ snapshots = []
+       ·             ─┬
+       ·              ╰── wrong here
+     2 │ 
+       ╰────
+      help: add `[[snapshots]]` with `folder.path = "…"`, or with `ssh.server.host` and `ssh.path`
+    "#);
+}
+
+#[test]
+fn a_missing_file() {
+    insta::assert_snapshot!(render(&load(Path::new("no/such/prod.toml")).unwrap_err()), @r#"
+    × could not read the inventory `no/such/prod.toml`
+    ╰─▶ No such file or directory (os error 2)
+    help: check the path after `--inventory`; inventory.example.toml shows every key
+    "#);
+}

@@ -1,0 +1,196 @@
+//! What tests share: a lab of throwaway hosts of their own, inventories for them, and trees to compare.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "tests say what went wrong by panicking")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/lab");
+/// The drctl that cargo built for this test.
+pub const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
+/// The lost master's address, which every lab may use: labs cannot see each other.
+pub const ADDRESS: &str = "10.77.0.10";
+
+/// A network of throwaway hosts, gone when dropped.
+#[derive(Debug)]
+pub struct Lab {
+    hub: String,
+    /// Inventories, journals and what else a test writes.
+    pub dir: tempfile::TempDir,
+}
+
+/// A throwaway host.
+#[derive(Debug)]
+pub struct Host<'a> {
+    lab: &'a Lab,
+    name: String,
+}
+
+/// What drctl wrote, and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Lab {
+    /// A lab of this process.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder for the test");
+        let random = dir.path().file_name().expect("a name").to_string_lossy().replace(['.', '_'], "");
+        Self { hub: format!("t{}{random}", std::process::id()), dir }
+    }
+
+    /// The network namespace in which the hosts can be reached.
+    pub fn netns(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.hub)
+    }
+
+    /// Runs one command of the lab; what it prints.
+    pub fn lab(&self, args: &[&str]) -> String {
+        let output = Command::new(LAB)
+            .args(args)
+            .env("DRCTL_LAB_HUB", &self.hub)
+            .stdin(Stdio::null())
+            .output()
+            .expect("tests/lab/lab can be run");
+        assert!(output.status.success(), "lab {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// A host that answers to SSH. `kind` is `light` or `kube`, `options` those of `lab up`.
+    pub fn host(&self, name: &str, kind: &str, address: &str, options: &[&str]) -> Host<'_> {
+        self.lab(&[&["up", name, kind, address], options].concat());
+        Host { lab: self, name: name.to_owned() }
+    }
+
+    /// The backup of a real control plane: its folder.
+    pub fn backup(&self) -> PathBuf {
+        self.lab(&["backup"]).into()
+    }
+
+    /// drctl, where it can reach the hosts; its journals lie in the lab's folder.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net={}", self.netns().display()))
+            .args(["--", DRCTL, "--state"])
+            .arg(self.dir.path().join("state"))
+            .args(args)
+            .env_remove("SSH_AUTH_SOCK")
+            .env("HOME", self.dir.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs drctl to its end.
+    pub fn drctl(&self, args: &[&str]) -> Ran {
+        self.command(args).output().expect("drctl can be run").into()
+    }
+
+    /// Writes a file into the lab's folder; its path.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for the file");
+        std::fs::write(&path, text).expect("a file of the test");
+        path.display().to_string()
+    }
+
+    /// The newest run's id.
+    pub fn run_id(&self) -> String {
+        let runs = self.drctl(&["runs"]).stdout;
+        runs.lines().last().and_then(|line| line.split_whitespace().next()).expect("a run").to_owned()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if self.netns().exists() {
+            self.lab(&["down-all"]);
+        }
+    }
+}
+
+impl Host<'_> {
+    /// Runs a script on the host as root, without drctl and without sshd; what it prints.
+    pub fn sh(&self, script: &str) -> String {
+        let output = self.try_sh(script);
+        assert!(output.status.success(), "on {}: {script}: {}", self.name, String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The same when it may fail.
+    pub fn try_sh(&self, script: &str) -> Output {
+        Command::new(LAB)
+            .args(["enter", &self.name, "sh", "-c", script])
+            .env("DRCTL_LAB_HUB", &self.lab.hub)
+            .stdin(Stdio::null())
+            .output()
+            .expect("tests/lab/lab can be run")
+    }
+
+    /// A fact that the lab knows of it.
+    pub fn field(&self, field: &str) -> String {
+        self.lab.lab(&["field", &self.name, field])
+    }
+
+    /// A known hosts file that trusts it.
+    pub fn known_hosts(&self) -> String {
+        self.lab.write(&format!("known_hosts.{}", self.name), self.lab.lab(&["known-hosts", &self.name]) + "\n")
+    }
+
+    /// The `[target]` table of an inventory.
+    pub fn target(&self, user: &str) -> String {
+        format!(
+            "[target]\nhost = \"{}\"\nuser = \"{user}\"\nidentity = \"{}\"\nknown_hosts = \"{}\"\nssh_config = \"none\"\nreconnect_for = \"30s\"\n",
+            self.field("ip"),
+            self.lab.lab(&["key"]),
+            self.known_hosts()
+        )
+    }
+
+    /// Takes the host away before the lab goes.
+    pub fn down(self) {
+        self.lab.lab(&["down", &self.name]);
+    }
+
+    /// Every path under these, with type, mode, owner, size, modification time of files, link target and digest: equal
+    /// texts mean equal trees.
+    pub fn tree(&self, paths: &[&str]) -> String {
+        let mut script = String::from("cd /; for root in");
+        for path in paths {
+            write!(script, " '{path}'").expect("a string grows");
+        }
+        script.push_str(
+            "; do [ -e \"$root\" ] || [ -L \"$root\" ] || { echo \"absent $root\"; continue; }; \
+             find \"$root\" -type f -printf '%p f %m %U:%G %s %T@ ' -exec sha256sum {} \\; -o -printf '%p %y %m %U:%G %l\\n'; \
+             done | sort",
+        );
+        self.sh(&script)
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Ran {
+    /// Expects an exit code, and shows everything when it is another.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+}
