@@ -24,9 +24,8 @@ while grep -Eqi ':094B [0-9A-F]+:0000 0A' /proc/net/tcp /proc/net/tcp6 2>/dev/nu
     fi
     sleep 0.1
 done
-# Volumes of pods are mounted below; the deepest go first.
+# Volumes of pods are mounted below, under names without blanks; the deepest go first.
 sed -n 's,^[^ ]* \(/var/lib/kubelet/[^ ]*\) .*,\1,p' /proc/mounts | sort -r | while read -r mount; do
-    mount=$(printf "%b" "$(printf "%s" "$mount" | sed "s,\\\\\([0-7][0-7][0-7]\),\\\\0\\1,g")")
     umount -- "$mount" || umount -l -- "$mount"
 done
 exit 0
