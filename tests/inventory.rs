@@ -5,6 +5,9 @@
 use std::path::Path;
 
 use drctl::inventory::{Inventory, LoadError, load, parse as parse_at};
+use proptest::prelude::*;
+
+const EXAMPLE: &str = include_str!("../inventory.example.toml");
 
 const WHOLE: &str = r#"
 [cluster]
@@ -429,4 +432,53 @@ fn a_missing_file() {
     ╰─▶ No such file or directory (os error 2)
     help: check the path after `--inventory`; inventory.example.toml shows every key
     "#);
+}
+
+proptest! {
+    #[test]
+    fn any_text_ends_with_an_inventory_or_a_report(
+        text in "(\\[cluster\\]\n|\\[\\[snapshots\\]\\]\n|host|name|jump|pki|folder|path| = |\"|'''|[\\[\\]{}=#,.0-9]|\n|.){0,40}",
+    ) {
+        if let Err(error) = parse(&text) {
+            prop_assert!(!render(&error).is_empty());
+        }
+    }
+
+    #[test]
+    fn so_does_a_damaged_example(from in 0..EXAMPLE.len(), length in 0..60_usize, by in ".{0,5}") {
+        let to = EXAMPLE.ceil_char_boundary((from + length).min(EXAMPLE.len()));
+        let text = [&EXAMPLE[..EXAMPLE.floor_char_boundary(from)], &by, &EXAMPLE[to..]].concat();
+        if let Err(error) = parse(&text) {
+            prop_assert!(!render(&error).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prod.toml");
+    std::fs::write(&path, b"[cluster]\nname = \"\xff\"\n").unwrap();
+    let report = render(&load(&path).unwrap_err()).replace(&folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!(report, @"");
+}
+
+#[test]
+fn a_folder_in_place_of_a_file() {
+    insta::assert_snapshot!(render(&load(Path::new("src")).unwrap_err()), @"");
+}
+
+#[test]
+fn keys_that_exclude_and_need_each_other() {
+    let text = WHOLE
+        .replace("[target]", "kubeadm_config = \"a\"\nkubeadm_config_inline = \"b\"\n[target]")
+        .replace("dir = \"/srv/pki\"", "ca_crt = \"ca.crt\"")
+        .replace("\"cp-1\"", "\"cp-1:22\"\nbecome = { method = \"none\", password = { env = \"\" } }");
+    insta::assert_snapshot!(render(&parse(&text).unwrap_err()), @"");
+}
+
+#[test]
+fn secrets_that_are_nowhere() {
+    let by = "dir = \"/srv/pki\"\nca_key = { vault = \"x\" }\nsa_key = { env = \"A\", file = \"b\" }";
+    insta::assert_snapshot!(report("dir = \"/srv/pki\"", by), @"");
 }
