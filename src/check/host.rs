@@ -29,7 +29,12 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
     let facts = &target.facts;
     let mut findings = vec![Finding::ok(
         "target",
-        format!("{} is {} ({}), reached as root", look.inventory.target.host, facts.hostname, facts.address.as_deref().unwrap_or("no default address")),
+        format!(
+            "{} is {} ({}), reached as root",
+            look.inventory.target.host,
+            facts.hostname,
+            facts.address.as_deref().unwrap_or("no default address")
+        ),
     )];
     findings.push(clock(look, target));
     findings.extend(ports(target));
@@ -45,7 +50,11 @@ fn clock(look: &Look, target: &TargetLook) -> Finding {
     if skew.abs() <= limit.duration().as_secs_f64() {
         return Finding::ok("clock", said);
     }
-    Finding::error("clock-skew", said, "certificates and leases depend on the time: set the target's clock, then run again")
+    Finding::error(
+        "clock-skew",
+        said,
+        "certificates and leases depend on the time: set the target's clock, then run again",
+    )
 }
 
 fn ports(target: &TargetLook) -> Vec<Finding> {
@@ -111,7 +120,10 @@ pub(super) fn check_lock(look: &Look) -> Vec<Finding> {
     };
     vec![Finding::error(
         HELD,
-        format!("run {} of {} holds the target: it is {state} (last sign of life {age} ago)", holder.run, holder.controller),
+        format!(
+            "run {} of {} holds the target: it is {state} (last sign of life {age} ago)",
+            holder.run, holder.controller
+        ),
         format!(
             "`drctl resume {0}` or `drctl rollback {0}` on that controller; if it is lost for ever, `--take-over {0}` here",
             holder.run

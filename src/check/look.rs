@@ -110,12 +110,7 @@ async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, 
     let after = Timestamp::now();
     let middle = before.as_duration().as_secs_f64().midpoint(after.as_duration().as_secs_f64());
     let holder = target.holder().await.map_err(|error| chain(&error))?;
-    Ok(TargetLook {
-        skew: facts.clock - middle,
-        facts: Arc::new(facts),
-        target: Arc::new(target),
-        holder,
-    })
+    Ok(TargetLook { skew: facts.clock - middle, facts: Arc::new(facts), target: Arc::new(target), holder })
 }
 
 async fn probe(inventory: &Inventory) -> Vec<Answer> {

@@ -54,9 +54,10 @@ impl Session {
     /// Looks everywhere and shows what was found.
     pub(super) async fn look(&self, run: &str) -> (Look, Vec<Finding>) {
         let face = Arc::clone(&self.face);
-        let look =
-            check::look(Arc::clone(&self.inventory), Arc::clone(&self.playbook), &self.cache(), run, &|what| face.doing(what))
-                .await;
+        let look = check::look(Arc::clone(&self.inventory), Arc::clone(&self.playbook), &self.cache(), run, &|what| {
+            face.doing(what);
+        })
+        .await;
         let findings = check::findings(&look).await;
         self.face.findings(&findings);
         (look, findings)
@@ -101,7 +102,10 @@ pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
             .collect();
         return Err(Fault::Usage {
             message: format!("`--accept {name}` names no finding of this run"),
-            help: format!("the errors found are: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }),
+            help: format!(
+                "the errors found are: {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ),
         });
     }
     let refused: Vec<Finding> = check::refused(findings, &accepted).into_iter().cloned().collect();
@@ -122,7 +126,13 @@ pub(super) async fn hold(target: &Target, take_over: Option<&str>) -> Result<(),
 }
 
 /// Works on a run until it is left; then tells.
-pub(super) async fn work(mut engine: Engine, run: &Run, folder: &RunFolder, face: &dyn Face, asked: bool) -> Result<Exit, Fault> {
+pub(super) async fn work(
+    mut engine: Engine,
+    run: &Run,
+    folder: &RunFolder,
+    face: &dyn Face,
+    asked: bool,
+) -> Result<Exit, Fault> {
     let left = {
         let signals = tokio::spawn(stop_on_signal(run.stop.clone()));
         let left = engine.work().await;

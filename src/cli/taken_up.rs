@@ -40,7 +40,8 @@ impl TakenUp {
             None => runs.newest_open(what)?,
         };
         let (journal, state) = folder.open()?;
-        let inventory = inventory::parse(&state.header.inventory, &folder.inventory()?, base_of(&state.header.inventory))?;
+        let inventory =
+            inventory::parse(&state.header.inventory, &folder.inventory()?, base_of(&state.header.inventory))?;
         let playbook = playbook::parse(&state.header.playbook, &folder.playbook()?, &inventory)?;
         let snapshot = sources::still_there(folder.snapshot()?, &inventory.sources, &state_dir.join("snapshots")).await;
         let face = face(globals.json(), globals.verbose > 0);

@@ -102,7 +102,9 @@ impl Engine {
         let values = self.values();
         match self.run.target.job_state(&name, attempt, crate::target::APPLY).await {
             // `apply` attaches to the job that is there instead of starting one.
-            Ok(JobState::Running | JobState::Exited { .. } | JobState::TimedOut) => return self.apply(step, attempt).await,
+            Ok(JobState::Running | JobState::Exited { .. } | JobState::TimedOut) => {
+                return self.apply(step, attempt).await;
+            }
             Ok(JobState::NeverStarted | JobState::Rebooted | JobState::Lost) => {}
             Err(error) => return self.failed_attempt(step, &error.into()),
         }
@@ -126,14 +128,15 @@ impl Engine {
         let attempt = self.state.attempts[step];
         match self.undo_and_put_back(step, attempt, &values).await {
             Ok(()) => Ok(self.note(Event::UndoDone { step: name })?),
-            Err(error) => match Left::of(&error) {
-                Some(left) => Err(Halt::Left(left)),
-                None => {
+            Err(error) => {
+                if let Some(left) = Left::of(&error) {
+                    Err(Halt::Left(left))
+                } else {
                     let error = chain(&error);
                     self.note(Event::UndoFailed { step: name.clone(), error: error.clone() })?;
                     Err(Halt::Left(Left::NeedsPerson { step: name, error }))
                 }
-            },
+            }
         }
     }
 

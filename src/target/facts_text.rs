@@ -68,12 +68,8 @@ fn number<T: std::str::FromStr>(lines: &[Line<'_>], key: &'static str) -> Result
 
 fn tool(line: &Line<'_>) -> Result<(String, Tool), String> {
     let [name, path, said, restores, bumps] = line.values[..] else { return Err(line.odd()) };
-    let tool = Tool {
-        path: path.to_owned(),
-        version: version(said),
-        restores: restores == "yes",
-        bumps: bumps == "yes",
-    };
+    let tool =
+        Tool { path: path.to_owned(), version: version(said), restores: restores == "yes", bumps: bumps == "yes" };
     Ok((name.to_owned(), tool))
 }
 
@@ -208,7 +204,7 @@ mod tests {
             ("v1.20.2", Some("1.20.2")),
             ("Docker version 20.10.5+dfsg1, build 55c4c88", Some("20.10.5")),
             ("ctr github.com/containerd/containerd 1.4.13~ds1", Some("1.4.13")),
-            ("systemd 252 (252.19-1)", Some("252")),
+            ("systemd 252 (252.19-1)", Some("252.19")),
             ("*** Zstandard CLI (64-bit) v1.5.4, by Yann Collet ***", Some("1.5.4")),
             ("none", None),
         ] {

@@ -10,9 +10,9 @@ way_to() {
     set -f
     old_ifs=$IFS
     IFS=/
-    for part in ${1%/*}; do
-        [ -n "$part" ] || continue
-        way=$way/$part
+    for piece in ${1%/*}; do
+        [ -n "$piece" ] || continue
+        way=$way/$piece
         if [ -L "$way" ] && [ "$(stat -c %u -- "$way")" != 0 ]; then
             refuse "$way is a symbolic link that root did not make"
         fi

@@ -192,9 +192,14 @@ impl<'a> Seen<'a> {
         self.offset += bytes.len() as u64;
         self.tail.extend_from_slice(bytes);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL_KEPT));
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.line.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.line.len() >= LINE_KEPT {
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            for piece in line.chunks(LINE_KEPT) {
+                if self.line.len() + piece.len() > LINE_KEPT {
+                    self.tell();
+                }
+                self.line.extend_from_slice(piece);
+            }
+            if line.ends_with(b"\n") {
                 self.tell();
             }
         }

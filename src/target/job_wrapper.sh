@@ -42,14 +42,14 @@ status=$?
 read -r to _ </proc/uptime
 # What the command left behind in its process group ends with it.
 n=0
-while kill -0 -- "-$main" 2>/dev/null && [ "$n" -lt 50 ]; do
-    [ "$n" -gt 0 ] || kill -TERM -- "-$main" 2>/dev/null
+while kill -s 0 -- "-$main" 2>/dev/null && [ "$n" -lt 50 ]; do
+    [ "$n" -gt 0 ] || kill -s TERM -- "-$main" 2>/dev/null
     n=$((n + 1))
     sleep 0.1
 done
-kill -KILL -- "-$main" 2>/dev/null
+kill -s KILL -- "-$main" 2>/dev/null
 n=0
-while kill -0 "$keeper" 2>/dev/null && [ "$n" -lt 50 ]; do
+while kill -s 0 "$keeper" 2>/dev/null && [ "$n" -lt 50 ]; do
     n=$((n + 1))
     sleep 0.1
 done

@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn another_run_is_in_the_way_until_it_is_named_and_dead() {
         let named = Claim { take_over: Some("old"), ..ME };
-        assert_eq!(in_the_way(&seen("old", "o", 5, "stopped"), "r", ME).unwrap().1, false);
+        assert!(!in_the_way(&seen("old", "o", 5, "stopped"), "r", ME).unwrap().1);
         assert_eq!(in_the_way(&seen("old", "o", 5, "stopped"), "r", named), None);
         assert!(in_the_way(&seen("old", "o", 5, "running"), "r", named).unwrap().1);
         assert_eq!(in_the_way(&seen("old", "o", 500, "running"), "r", named), None);
@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn hostile_answers_are_not_read() {
-        for answer in ["", "clock x", "clock 1\nboot b\nholder {}", "clock 1\nboot b\nholder {}\nholder 1 2 3 running"] {
+        for answer in ["", "clock x", "clock 1\nboot b\nholder {}", "clock 1\nboot b\nholder {}\nholder 1 2 3 running"]
+        {
             assert_eq!(read_seen(answer), None, "{answer:?}");
         }
     }

@@ -48,7 +48,7 @@ mount_back() {
     touch -r "$k/mount.time" -- "$path"
     sync -f "$path"
 }
-back() {
+put_back() {
     k=$1
     read -r how <"$k/how"
     read -r kind <"$k/kind"
@@ -95,7 +95,7 @@ tidy() {
         missing=$((missing - 1))
     done
 }
-times() {
+set_times() {
     k=$1
     IFS= read -r parent <"$k/parent"
     if [ -d "$parent" ]; then
@@ -103,7 +103,7 @@ times() {
         sync "$parent"
     fi
 }
-for deed in back tidy times; do
+for deed in put_back tidy set_times; do
     i=$(find "$aside" -mindepth 1 -maxdepth 1 -type d | wc -l)
     while [ "$i" -gt 0 ]; do
         "$deed" "$aside/$i"

@@ -19,15 +19,22 @@ say() { printf 'lab: %6ss  %s\n' "$(elapsed "$LAB_START")" "$*" >&2; }
 die() { printf 'lab: error: %s\n' "$*" >&2; exit 1; }
 
 # need PROGRAM:PACKAGE ...   installs the packages whose programs (or files) are missing
+missing() { local x; for x; do command -v "${x%%:*}" >/dev/null || [ -e "${x%%:*}" ] || echo "${x#*:}"; done; }
 need() {
-  local missing=() x
-  for x; do command -v "${x%%:*}" >/dev/null || [ -e "${x%%:*}" ] || missing+=("${x#*:}"); done
-  [ ${#missing[@]} -eq 0 ] && return
-  say "installing packages: ${missing[*]}"
-  local get=(apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}")
-  export DEBIAN_FRONTEND=noninteractive
-  "${get[@]}" >/dev/null 2>&1 || { apt-get -q update >/dev/null && "${get[@]}" >/dev/null; } ||
-    die "could not install ${missing[*]}; try: apt-get install ${missing[*]}"
+  local packages lock i get=(apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends)
+  [ -n "$(missing "$@")" ] || return 0
+  mkdir -p "$CACHE"; exec {lock}>"$CACHE/.lock-packages"; flock "$lock"
+  mapfile -t packages < <(missing "$@")
+  if [ ${#packages[@]} -gt 0 ]; then
+    say "installing packages: ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    if ! "${get[@]}" "${packages[@]}" >/dev/null 2>&1; then
+      # the lists are old or absent, or somebody else's apt is at work on them
+      for i in 1 2 3 4 5 6; do apt-get -q update >/dev/null 2>&1 && break; sleep 5; done
+      "${get[@]}" "${packages[@]}" >/dev/null || die "could not install ${packages[*]}; try: apt-get update && apt-get install ${packages[*]}"
+    fi
+  fi
+  exec {lock}>&-
 }
 
 # The Debian mirror that this machine already uses for bookworm.
