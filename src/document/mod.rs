@@ -41,7 +41,7 @@ pub(crate) fn read_file(what: &'static str, path: &Path) -> Result<String, LoadE
     let bytes = std::fs::read(path).map_err(|source| LoadError::Read { what, path: path.to_owned(), source })?;
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = String::from_utf8_lossy(before).matches('\n').count() + 1;
         LoadError::NotText { what, path: path.to_owned(), line }
     })
 }
