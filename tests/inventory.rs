@@ -130,7 +130,7 @@ fn syntax() {
      3 │ name = "prod"
      4 │ endpoint = 
        ·            ▲
-       ·            ╰── expected literal string
+       ·            ╰── here
      5 │ 
        ╰────
       help: write a value behind `=`; text stands in quotes: `key = "text"`

@@ -1,39 +1,29 @@
-//! The snapshot of the run, brought to the target.
+//! The snapshot of the run, from its source to the target.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::target::{Owner, Payload, Place, quote};
+use crate::target::{Owner, Payload, Place};
 use crate::text::{Text, Values};
 
-/// Brings the snapshot of the run to the target, into drctl's own folder there; an interrupted transfer goes on from
-/// where it was, and the digest is compared.
+/// Brings the newest valid snapshot to the target, into drctl's own folder (mode 0600).
 ///
-/// Later steps find it as `${step.<name>.path}`.
+/// Which one that is was decided, and its trailing SHA-256 checked, before the run began.
 ///
 /// ```toml
 /// [[step]]
-/// name = "fetch-snapshot"
+/// name = "snapshot"
 /// action = "fetch_snapshot"
-/// timeout = "1h"
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct FetchSnapshot {}
+pub(super) struct FetchSnapshot {}
 
 impl Declared for FetchSnapshot {
     const NAME: &'static str = "fetch_snapshot";
     const OUTPUTS: &'static [&'static str] = &["path"];
-}
-
-fn path(cx: &Context<'_>) -> String {
-    format!("{}/snapshot.db", cx.target.run_folder())
-}
-
-fn outputs(cx: &Context<'_>) -> Values {
-    Values::from([("path".to_owned(), path(cx))])
 }
 
 #[async_trait]
@@ -44,16 +34,14 @@ impl Action for FetchSnapshot {
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
         let summary = match cx.snapshot {
-            Some(snapshot) => format!("bring `{}` to the target ({} MiB)", snapshot.name, snapshot.size.div_ceil(1 << 20)),
+            Some(chosen) => format!("bring `{}` ({} bytes) to the target", chosen.name, chosen.size),
             None => "bring the newest valid snapshot to the target".to_owned(),
         };
-        let details = cx.snapshot.map(|snapshot| format!("from {}, taken {}", snapshot.source, snapshot.taken));
-        let touches = vec![format!("{}/<run>/snapshot.db", crate::target::HOME)];
-        Description { summary, details: details.into_iter().collect(), touches }
+        Description { summary, ..Description::default() }
     }
 
     fn set_aside(&self, _: &Context<'_>) -> Result<SetAside, ActionError> {
-        Ok(SetAside::Nothing { why: "the snapshot goes to the run's own folder on the target" })
+        Ok(SetAside::Nothing { why: "the run's own folder on the target goes when the run is rolled back" })
     }
 
     async fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
@@ -61,24 +49,45 @@ impl Action for FetchSnapshot {
     }
 
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
-        let place = Place { to: path(cx), mode: 0o600, owner: Owner::root() };
-        let tell = |done, total| cx.tell.bytes(done, total);
-        cx.target.place(Payload::File(&cx.snapshot.path), &place, &tell).await?;
-        Ok(Outcome::Done(outputs(cx)))
+        let to = path(cx);
+        if cx.target.digest(&to).await?.as_deref() != Some(cx.snapshot.sha256.as_str()) {
+            self.upload(cx, &to).await?;
+        }
+        Ok(Outcome::Done(Values::new()))
     }
 
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
-        Ok(match cx.target.digest(&path(cx)).await? {
-            Some(found) if found == cx.snapshot.sha256 => Verdict::Took(outputs(cx)),
-            Some(_) => Verdict::DidNot { reason: format!("{} is not the snapshot of this run", path(cx)) },
-            None => Verdict::DidNot { reason: format!("{} is not there", path(cx)) },
-        })
+        let path = path(cx);
+        match cx.target.digest(&path).await? {
+            Some(found) if found == cx.snapshot.sha256 => Ok(Verdict::Took([("path".to_owned(), path)].into())),
+            Some(found) => Ok(Verdict::DidNot { reason: format!("`{path}` has the digest {found}") }),
+            None => Ok(Verdict::DidNot { reason: format!("`{path}` is not there") }),
+        }
     }
 
-    async fn undo(&self, cx: &Context<'_>) -> Result<(), ActionError> {
-        let path = path(cx);
-        let new = cx.target.new_beside(&path);
-        cx.target.change("remove the snapshot", &format!("rm -f -- {} {}", quote(&path), quote(&new))).await?;
+    /// A part that was uploaded stays for the next attempt; the run's folder goes as a whole.
+    async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {
         Ok(())
     }
+}
+
+impl FetchSnapshot {
+    async fn upload(&self, cx: &Context<'_>, to: &str) -> Result<(), ActionError> {
+        let source = &cx.snapshot.path;
+        if !source.is_file() {
+            return Err(ActionError::Unexpected {
+                what: format!("the snapshot `{}` of {}", cx.snapshot.name, cx.snapshot.source),
+                expected: format!("a file with SHA-256 {}", cx.snapshot.sha256),
+                found: "no such file in any source any more".to_owned(),
+            });
+        }
+        let place = Place { to: to.to_owned(), mode: 0o600, owner: Owner::root() };
+        let tell = |done, total| cx.tell.bytes(done, total);
+        cx.target.place(Payload::File(source), &place, &tell).await?;
+        Ok(())
+    }
+}
+
+fn path(cx: &Context<'_>) -> String {
+    format!("{}/snapshot.db", cx.target.run_folder())
 }

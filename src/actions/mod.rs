@@ -1,7 +1,17 @@
 //! What a step can do. One file and one line in [`KINDS`] for each.
 
+mod command;
+mod confirm;
 mod context;
+mod fence;
+mod fetch_snapshot;
 mod kind;
+mod mode;
+mod place_file;
+mod upload;
+mod verify_cluster;
+mod verify_etcd;
+mod wait_for;
 
 use std::fmt::Debug;
 
@@ -15,7 +25,17 @@ use crate::target::{Keep, TargetError};
 use crate::text::{NoValue, Text, Values};
 
 /// Every action a playbook may name, in the order of `docs/actions.md`.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[
+    Kind::of::<fence::Fence>(),
+    Kind::of::<fetch_snapshot::FetchSnapshot>(),
+    Kind::of::<upload::Upload>(),
+    Kind::of::<place_file::PlaceFile>(),
+    Kind::of::<command::Command>(),
+    Kind::of::<confirm::Confirm>(),
+    Kind::of::<wait_for::WaitFor>(),
+    Kind::of::<verify_etcd::VerifyEtcd>(),
+    Kind::of::<verify_cluster::VerifyCluster>(),
+];
 
 /// The typed thing a step does. Its parameters are its fields.
 #[async_trait]

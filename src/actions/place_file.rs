@@ -1,4 +1,4 @@
-//! A file of the cluster's PKI, or any small one, placed with its mode and owner.
+//! Placing one file: with its mode from the first byte, durably, at once.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -6,15 +6,15 @@ use serde::Deserialize;
 
 use super::mode::Mode;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use super::placing;
-use crate::inventory::{Secret, SecretRef};
+use crate::engine::chain;
+use crate::inventory::Secret;
 use crate::target::{Keep, Owner, Payload, Place};
 use crate::text::{Text, Values};
 
-/// Places a file: made with its final mode before its first byte, flushed to disk, renamed into place.
+/// Places a file of the inventory's PKI, or one of the controller, on the target.
 ///
-/// Its bytes are those of a file of the certificate authorities (`pki`, by kubeadm's name) or of a file on the
-/// controller (`source`). What was there before is set aside.
+/// The file has its mode and owner before its first byte, is synced, and takes its place by a
+/// rename; a secret is never wider than `mode`, not for a moment. What was there is kept.
 ///
 /// ```toml
 /// [[step]]
@@ -26,81 +26,27 @@ use crate::text::{Text, Values};
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PlaceFile {
-    /// A file of the certificate authorities, by kubeadm's name: `ca.crt`, `etcd/ca.key`.
+pub(super) struct PlaceFile {
+    /// A file of the inventory's `[pki]`, by kubeadm's name: `ca.crt`, `sa.key`, `etcd/ca.crt` …
     pki: Option<String>,
-    /// A file on the controller.
+    /// Or a file of the controller.
     source: Option<Text>,
-    /// Its path on the target.
+    /// Where it goes.
     to: Text,
-    /// Its permission bits.
+    /// Its permission bits, in octal.
     mode: Mode,
-    /// Its owner, `user:group` (default `root:root`).
-    owner: Option<String>,
+    /// Its owner (default `root:root`).
+    #[serde(default = "root")]
+    owner: String,
+}
+
+fn root() -> String {
+    "root:root".to_owned()
 }
 
 impl Declared for PlaceFile {
     const NAME: &'static str = "place_file";
-    const OUTPUTS: &'static [&'static str] = &["path"];
-}
-
-impl PlaceFile {
-    fn label(&self) -> String {
-        match (&self.pki, &self.source) {
-            (Some(pki), _) => pki.clone(),
-            (None, Some(source)) => format!("`{source}`"),
-            (None, None) => "nothing".to_owned(),
-        }
-    }
-
-    fn place(&self, cx: &Context<'_>) -> Result<Place, ActionError> {
-        Ok(Place { to: cx.fill(&self.to)?, mode: self.mode.0, owner: owner(self.owner.as_deref())? })
-    }
-
-    async fn read(&self, cx: &Context<'_>) -> Result<Secret, ActionError> {
-        let what = || format!("read {}", self.label());
-        let from = match (&self.pki, &self.source) {
-            (Some(name), None) => match cx.pki.get(name) {
-                Some(file) => file.source.clone(),
-                None => return Err(ActionError::Local { what: what(), reason: NOT_NAMED.to_owned() }),
-            },
-            (None, Some(source)) => SecretRef::File(cx.fill(source)?.into()),
-            _ => return Err(ActionError::Local { what: what(), reason: ONE.to_owned() }),
-        };
-        from.read().await.map_err(|error| ActionError::Local { what: what(), reason: with_cause(&error) })
-    }
-
-    fn outputs(place: &Place) -> Values {
-        Values::from([("path".to_owned(), place.to.clone())])
-    }
-}
-
-const ONE: &str = "exactly one of `pki` and `source` must be given";
-const NOT_NAMED: &str = "the inventory does not say where it is";
-
-/// An error and its cause, on one line.
-fn with_cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
-/// The owner that a step names.
-pub(super) fn owner(named: Option<&str>) -> Result<Owner, ActionError> {
-    named.map_or(Ok(Owner::root()), |name| {
-        name.parse().map_err(|reason| ActionError::Failed { what: "reading the owner".to_owned(), reason })
-    })
-}
-
-/// What is wrong with an owner or a path, before anything is touched.
-pub(super) fn check_place(named: Option<&str>, to: &Text) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if let Err(error) = owner(named) {
-        findings.push(Finding::error("place-owner", error.to_string(), "write for example `root:root`"));
-    }
-    let shown = to.to_string();
-    if !shown.starts_with(['/', '$']) {
-        findings.push(Finding::error("place-path", format!("`{shown}` is not absolute"), "write the whole path"));
-    }
-    findings
+    const OUTPUTS: &'static [&'static str] = &["path", "sha256"];
 }
 
 #[async_trait]
@@ -110,56 +56,96 @@ impl Action for PlaceFile {
     }
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
+        let what = match (&self.pki, &self.source) {
+            (Some(name), _) => name.clone(),
+            (None, Some(source)) => source.to_string(),
+            (None, None) => "nothing".to_owned(),
+        };
         let to = self.to.fill(cx.values).unwrap_or_else(|_| self.to.to_string());
-        let owner = self.owner.as_deref().unwrap_or("root:root");
-        let summary = format!("place {} as {to} ({}, {owner})", self.label(), self.mode);
-        Description { summary, details: Vec::new(), touches: vec![to] }
+        Description {
+            summary: format!("place {what} at {to}, mode {}, owner {}", self.mode, self.owner),
+            details: Vec::new(),
+            touches: vec![to],
+        }
     }
 
     fn set_aside(&self, cx: &Context<'_>) -> Result<SetAside, ActionError> {
-        Ok(SetAside::Paths(vec![Keep::moved(cx.fill(&self.to)?)]))
+        Ok(SetAside::Paths(vec![Keep::copied(cx.fill(&self.to)?)]))
     }
 
     async fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
-        let mut findings = check_place(self.owner.as_deref(), &self.to);
-        let help = "correct the step in the playbook, or the inventory's `[pki]`";
-        match (&self.pki, &self.source) {
-            (Some(name), None) => match cx.pki.get(name) {
-                Some(file) if file.found => {
-                    if file.private && self.mode.0 & 0o077 != 0 {
-                        let said = format!("mode {} lets others than root read {name}", self.mode);
-                        findings.push(Finding::error("place-key-mode", said, "write `mode = \"0600\"`"));
-                    }
-                }
-                Some(_) => findings.push(Finding::error("place-missing", format!("{name} is not there"), help)),
-                None => findings.push(Finding::error("place-missing", format!("{name}: {NOT_NAMED}"), help)),
-            },
-            (None, Some(source)) => {
-                if let Ok(path) = source.fill(cx.values)
-                    && !std::path::Path::new(&path).is_file()
-                {
-                    findings.push(Finding::error("place-missing", format!("`{path}` is not there on the controller"), help));
-                }
-            }
-            _ => findings.push(Finding::error("place-what", ONE, "correct the step in the playbook")),
+        let wrong = |message: String| vec![Finding::error("place-file", message, "correct the step in the playbook")];
+        if let Err(reason) = self.owner.parse::<Owner>() {
+            return wrong(reason);
         }
-        findings
+        match (&self.pki, &self.source) {
+            (Some(name), None) if cx.pki.get(name).is_none() => {
+                wrong(format!("`{name}` is no file that the inventory's `[pki]` tells of"))
+            }
+            // Whether it can be read was judged with the rest of the PKI.
+            (Some(_), None) => Vec::new(),
+            (None, Some(source)) => match source.fill(cx.values) {
+                Ok(path) if std::fs::File::open(&path).is_err() => {
+                    wrong(format!("`{path}` cannot be read on the controller"))
+                }
+                // An earlier step may give the name its value.
+                Ok(_) | Err(_) => Vec::new(),
+            },
+            _ => wrong("exactly one of `pki` and `source` must be given".to_owned()),
+        }
     }
 
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
+        let content = self.content(cx).await?;
         let place = self.place(cx)?;
-        let secret = self.read(cx).await?;
-        placing::apply(cx, Payload::Bytes(secret.expose()), &place).await?;
-        Ok(Outcome::Done(Self::outputs(&place)))
+        let tell = |done, total| cx.tell.bytes(done, total);
+        cx.target.place(Payload::Bytes(content.expose()), &place, &tell).await?;
+        Ok(Outcome::Done(Values::new()))
     }
 
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
+        let content = self.content(cx).await?;
         let place = self.place(cx)?;
-        let secret = self.read(cx).await?;
-        placing::verify(cx, Payload::Bytes(secret.expose()), &place, Self::outputs(&place)).await
+        let expected = sha256(content.expose());
+        match cx.target.digest(&place.to).await? {
+            Some(found) if found == expected => {
+                let outputs = [("path".to_owned(), place.to), ("sha256".to_owned(), digest_of(self, &expected))];
+                Ok(Verdict::Took(outputs.into()))
+            }
+            Some(_) => Ok(Verdict::DidNot { reason: format!("`{}` holds something else", place.to) }),
+            None => Ok(Verdict::DidNot { reason: format!("`{}` is not there", place.to) }),
+        }
     }
 
     async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {
         Ok(())
     }
+}
+
+impl PlaceFile {
+    async fn content(&self, cx: &Context<'_>) -> Result<Secret, ActionError> {
+        let local = |what: &str, reason: String| ActionError::Local { what: format!("read {what}"), reason };
+        if let Some(name) = &self.pki {
+            let file = cx.pki.get(name).ok_or_else(|| local(name, "the inventory does not tell of it".to_owned()))?;
+            return file.source.read().await.map_err(|error| local(name, chain(&error)));
+        }
+        let path = self.source.as_ref().map(|source| cx.fill(source)).transpose()?.unwrap_or_default();
+        tokio::fs::read(&path).await.map(Secret::new).map_err(|error| local(&format!("`{path}`"), error.to_string()))
+    }
+
+    fn place(&self, cx: &Context<'_>) -> Result<Place, ActionError> {
+        let owner =
+            self.owner.parse().map_err(|reason| ActionError::Failed { what: "reading `owner`".to_owned(), reason })?;
+        Ok(Place { to: cx.fill(&self.to)?, mode: self.mode.bits(), owner })
+    }
+}
+
+/// The digest of a private file is no use to anybody but who guesses at it.
+fn digest_of(action: &PlaceFile, sha256: &str) -> String {
+    if action.mode.bits() & 0o077 == 0 { "not told".to_owned() } else { sha256.to_owned() }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

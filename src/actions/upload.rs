@@ -1,59 +1,39 @@
-//! A file of the controller, of any size, on the target.
+//! A large file of the controller, on the target: resumed where a lost link left it, verified by its digest.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::mode::Mode;
-use super::place_file::{check_place, owner};
-use super::placing;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::target::{Keep, Payload, Place};
+use crate::target::{Keep, Owner, Payload, Place};
 use crate::text::{Text, Values};
 
-/// Uploads a file of any size; an interrupted transfer goes on from where it was, and the digest is compared.
-///
-/// What was there before is set aside. For keys use `place_file`, which never keeps a copy on its way.
+/// Uploads a file of the controller; nothing is sent when the target already has the same bytes.
 ///
 /// ```toml
 /// [[step]]
 /// name = "images"
 /// action = "upload"
-/// source = "images.tar"
-/// to = "/var/tmp/images.tar"
+/// source = "/srv/images/etcd.tar"
+/// to = "/root/etcd.tar"
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Upload {
-    /// The file on the controller.
+pub(super) struct Upload {
+    /// A file of the controller.
     source: Text,
-    /// Its path on the target.
+    /// Where it goes.
     to: Text,
-    /// Its permission bits (default `0644`).
-    #[serde(default = "readable")]
-    mode: Mode,
-    /// Its owner, `user:group` (default `root:root`).
-    owner: Option<String>,
-}
-
-fn readable() -> Mode {
-    Mode(0o644)
+    /// Its permission bits, in octal (default `"0600"`).
+    mode: Option<Mode>,
 }
 
 impl Declared for Upload {
     const NAME: &'static str = "upload";
     const OUTPUTS: &'static [&'static str] = &["path"];
-}
-
-impl Upload {
-    fn place(&self, cx: &Context<'_>) -> Result<(PathBuf, Place, Values), ActionError> {
-        let to = cx.fill(&self.to)?;
-        let outputs = Values::from([("path".to_owned(), to.clone())]);
-        let place = Place { to, mode: self.mode.0, owner: owner(self.owner.as_deref())? };
-        Ok((cx.fill(&self.source)?.into(), place, outputs))
-    }
 }
 
 #[async_trait]
@@ -64,34 +44,41 @@ impl Action for Upload {
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
         let to = self.to.fill(cx.values).unwrap_or_else(|_| self.to.to_string());
-        let summary = format!("upload `{}` as {to} ({})", self.source, self.mode);
-        Description { summary, details: Vec::new(), touches: vec![to] }
+        Description { summary: format!("upload {} to {to}", self.source), details: Vec::new(), touches: vec![to] }
     }
 
     fn set_aside(&self, cx: &Context<'_>) -> Result<SetAside, ActionError> {
-        Ok(SetAside::Paths(vec![Keep::moved(cx.fill(&self.to)?)]))
+        Ok(SetAside::Paths(vec![Keep::copied(cx.fill(&self.to)?)]))
     }
 
     async fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
-        let mut findings = check_place(self.owner.as_deref(), &self.to);
-        if let Ok(path) = self.source.fill(cx.values)
-            && !std::path::Path::new(&path).is_file()
-        {
-            let said = format!("`{path}` is not there on the controller");
-            findings.push(Finding::error("upload-missing", said, "correct `source` in the playbook"));
+        match self.source.fill(cx.values) {
+            Ok(path) if std::fs::File::open(&path).is_err() => vec![Finding::error(
+                "upload",
+                format!("`{path}` cannot be read on the controller"),
+                "correct `source` in the playbook, or give access to the file",
+            )],
+            // An earlier step may give the name its value.
+            Ok(_) | Err(_) => Vec::new(),
         }
-        findings
     }
 
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
-        let (source, place, outputs) = self.place(cx)?;
-        placing::apply(cx, Payload::File(&source), &place).await?;
-        Ok(Outcome::Done(outputs))
+        let (source, to) = (cx.fill(&self.source)?, cx.fill(&self.to)?);
+        let place = Place { to: to.clone(), mode: self.mode.map_or(0o600, Mode::bits), owner: Owner::root() };
+        let tell = |done, total| cx.tell.bytes(done, total);
+        // What it answers was read back from the target and compared by digest.
+        cx.target.place(Payload::File(Path::new(&source)), &place, &tell).await?;
+        Ok(Outcome::Done([("path".to_owned(), to)].into()))
     }
 
-    async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
-        let (source, place, outputs) = self.place(cx)?;
-        placing::verify(cx, Payload::File(&source), &place, outputs).await
+    async fn verify(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
+        Ok(Verdict::Took(Values::new()))
+    }
+
+    /// Uploading goes on where it was left, so what was not written down is begun again.
+    async fn settle(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
+        Ok(Verdict::DidNot { reason: "the upload was not finished".to_owned() })
     }
 
     async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {

@@ -21,7 +21,7 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
             );
         }
     }
-    findings.extend(look.pki.missing().into_iter().map(|(name, lost)| {
+    findings.extend(look.pki.missing().map(|(name, lost)| {
         Finding::warning(
             "pki-incomplete",
             format!("no `{name}` is in the inventory: {lost}"),

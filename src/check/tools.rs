@@ -19,7 +19,7 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
         )];
     };
     let mut findings = vec![version(look, kubeadm.version.as_deref().unwrap_or("of an unknown version"))];
-    if target.facts.tools.get("kubelet").is_none() {
+    if !target.facts.tools.contains_key("kubelet") {
         findings.push(Finding::error(
             "no-kubelet",
             "the target has no `kubelet` in its PATH",

@@ -55,7 +55,7 @@ impl Session {
     pub(super) async fn look(&self, run: &str) -> (Look, Vec<Finding>) {
         let face = Arc::clone(&self.face);
         let look = check::look(Arc::clone(&self.inventory), Arc::clone(&self.playbook), &self.cache(), run, &|what| {
-            face.doing(what)
+            face.doing(what);
         })
         .await;
         let findings = check::findings(&look).await;

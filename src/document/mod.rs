@@ -50,7 +50,10 @@ impl Document {
     /// Parses the text as far as it goes; `what` is `inventory` or `playbook`.
     pub(crate) fn parse<'t>(what: &'static str, path: &Path, text: &'t str) -> (Self, Located<'t>) {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let faults: Vec<Fault> = errors.iter().map(|error| words::of_syntax(error, text)).collect();
+        let mut faults: Vec<Fault> = errors.iter().map(|error| words::of_syntax(error, text)).collect();
+        faults.sort_by_key(|fault| fault.span.start);
+        // What follows in the same line is the parser finding its way back.
+        faults.dedup_by_key(|fault| text[..fault.span.start].matches('\n').count());
         let first = faults.iter().map(|fault| fault.span.start).min();
         let trusted = first.map_or(usize::MAX, |at| text[..at].rfind('\n').map_or(0, |line| line + 1));
         let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));

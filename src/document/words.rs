@@ -17,10 +17,9 @@ pub(super) fn of_syntax(error: &Error, text: &str) -> Fault {
             Some("write a value behind `=`; text stands in quotes: `key = \"text\"`".to_owned())
         }
         "duplicate key" => Some("keep one of them; a key or table may be written once".to_owned()),
-        _ => expected.clone(),
+        _ => expected,
     };
-    let label = expected.unwrap_or_else(|| "here".to_owned());
-    Fault::new(within(error.span(), text), format!("not TOML: {what}"), label, help)
+    Fault::new(within(error.span(), text), format!("not TOML: {what}"), "here", help)
 }
 
 /// A span of the text: on character boundaries, and not behind its end.

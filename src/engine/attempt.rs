@@ -128,14 +128,15 @@ impl Engine {
         let attempt = self.state.attempts[step];
         match self.undo_and_put_back(step, attempt, &values).await {
             Ok(()) => Ok(self.note(Event::UndoDone { step: name })?),
-            Err(error) => match Left::of(&error) {
-                Some(left) => Err(Halt::Left(left)),
-                None => {
+            Err(error) => {
+                if let Some(left) = Left::of(&error) {
+                    Err(Halt::Left(left))
+                } else {
                     let error = chain(&error);
                     self.note(Event::UndoFailed { step: name.clone(), error: error.clone() })?;
                     Err(Halt::Left(Left::NeedsPerson { step: name, error }))
                 }
-            },
+            }
         }
     }
 

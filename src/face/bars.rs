@@ -147,7 +147,9 @@ impl Face for Bars {
 
     fn findings(&self, findings: &[Finding]) {
         self.bar.finish_and_clear();
-        findings.iter().for_each(|finding| self.print(&finding_lines(finding)));
+        for finding in findings {
+            self.print(&finding_lines(finding));
+        }
     }
 
     fn plan(&self, plan: &Plan) {
@@ -157,6 +159,8 @@ impl Face for Bars {
     fn report(&self, report: &Report, next: &[String]) {
         self.bar.finish_and_clear();
         self.print(&format!("\n{report}"));
-        next.iter().for_each(|next| self.print(&format!("next     {next}")));
+        for next in next {
+            self.print(&format!("next     {next}"));
+        }
     }
 }

@@ -126,7 +126,10 @@ impl<'r> Reader<'r> {
         }
         let located = |table| Located(Spanned::new(step.span(), DeValue::Table(table)));
         let (common, keys) = self.document.read(located(keys), &[], Common::deserialize);
-        let common = common?;
+        let Some(common) = common else {
+            self.names.announce_nameless();
+            return None;
+        };
         self.check_name(&common.name, &keys);
         if common.timeout == Some(Span::from_secs(0)) {
             self.wrong(&keys, "timeout", "a step cannot end in no time", "write for example `30s` or `10m`");
@@ -143,18 +146,16 @@ impl<'r> Reader<'r> {
     fn check_name(&mut self, name: &str, keys: &Located<'r>) {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || name.len() > 40 || !name.bytes().all(plain) || name.starts_with('-') {
+            self.names.announce_nameless();
             let help = "use lower-case letters, digits and `-`, at most 40, not `-` first: it becomes a folder's name";
             self.wrong(keys, "name", &format!("`{name}` cannot be a step's name"), help);
-        } else if let (Some(span), first) = (keys.span("name"), self.names.place_of(name)) {
-            match first {
-                None => self.names.place(name, span),
-                Some(first) => {
-                    let help = "give each step a name of its own".to_owned();
-                    let mut fault = Fault::new(span, format!("two steps are called `{name}`"), "again here", help);
-                    fault.also = Some((first, "first here"));
-                    self.document.fault(fault);
-                }
-            }
+        } else if let Some(span) = keys.span("name")
+            && let Some(first) = self.names.place(name, span.clone())
+        {
+            let help = "give each step a name of its own".to_owned();
+            let mut fault = Fault::new(span, format!("two steps are called `{name}`"), "again here", help);
+            fault.also = Some((first, "first here"));
+            self.document.fault(fault);
         }
     }
 

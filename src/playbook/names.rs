@@ -20,6 +20,8 @@ pub(super) struct Names<'a> {
     announced: Vec<String>,
     /// Those that come before the one that is read now.
     done: BTreeMap<String, Done>,
+    /// Whether a step's name could not be read: what seems to refer to no step may refer to that one.
+    nameless: bool,
 }
 
 struct Done {
@@ -45,7 +47,7 @@ pub(super) struct Wrong {
 
 impl Wrong {
     pub(super) fn at(self, span: Range<usize>) -> Fault {
-        Fault::new(span, self.message, "refers to nothing", self.help)
+        Fault::new(span, self.message, "referred to here", self.help)
     }
 }
 
@@ -58,16 +60,20 @@ impl<'a> Names<'a> {
             places: BTreeMap::new(),
             announced: Vec::new(),
             done: BTreeMap::new(),
+            nameless: false,
         }
     }
 
-    /// Where the first step of this name stands.
-    pub(super) fn place_of(&self, step: &str) -> Option<Range<usize>> {
-        self.places.get(step).cloned()
+    /// Says where a step's name stands; answers where the same name stood before.
+    pub(super) fn place(&mut self, step: &str, span: Range<usize>) -> Option<Range<usize>> {
+        let first = self.places.get(step).cloned();
+        self.places.entry(step.to_owned()).or_insert(span);
+        first
     }
 
-    pub(super) fn place(&mut self, step: &str, span: Range<usize>) {
-        self.places.insert(step.to_owned(), span);
+    /// Says that there is a step whose name is wrong or missing.
+    pub(super) fn announce_nameless(&mut self) {
+        self.nameless = true;
     }
 
     /// Says that there is such a step somewhere.
@@ -107,6 +113,8 @@ impl<'a> Names<'a> {
                 (format!("step `{of}` refers to its own output"), "refer to a step before it".to_owned())
             } else if self.announced.iter().any(|known| known == of) {
                 (format!("step `{of}` comes later"), format!("move it before step `{step}`"))
+            } else if self.nameless {
+                return Ok(());
             } else {
                 (format!("there is no step `{of}`"), choices(of, &earlier, "steps before this one"))
             };

@@ -98,7 +98,7 @@ async fn gather(entries: &[SourceEntry]) -> (Vec<Offer>, Vec<PassedOver>) {
                 offers.extend(candidates.into_iter().map(|candidate| Offer { source: Arc::clone(&source), candidate }));
             }
             Err(error) => {
-                failed.push(PassedOver { name: "*".to_owned(), source: entry.label(), reason: error.to_string() })
+                failed.push(PassedOver { name: "*".to_owned(), source: entry.label(), reason: error.to_string() });
             }
         }
     }

@@ -274,7 +274,7 @@ async fn open(payload: Payload<'_>, from: u64) -> Result<Box<dyn AsyncRead + Sen
 
 impl Payload<'_> {
     /// Its size, and its SHA-256 in hexadecimal.
-    pub async fn measure(self) -> Result<(u64, String), TargetError> {
+    async fn measure(self) -> Result<(u64, String), TargetError> {
         let mut from = open(self, 0).await?;
         let mut sha = Sha256::new();
         let mut size = 0;

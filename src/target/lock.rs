@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn another_run_is_in_the_way_until_it_is_named_and_dead() {
         let named = Claim { take_over: Some("old"), ..ME };
-        assert_eq!(in_the_way(&seen("old", "o", 5, "stopped"), "r", ME).unwrap().1, false);
+        assert!(!in_the_way(&seen("old", "o", 5, "stopped"), "r", ME).unwrap().1);
         assert_eq!(in_the_way(&seen("old", "o", 5, "stopped"), "r", named), None);
         assert!(in_the_way(&seen("old", "o", 5, "running"), "r", named).unwrap().1);
         assert_eq!(in_the_way(&seen("old", "o", 500, "running"), "r", named), None);

@@ -42,7 +42,7 @@ const LOST_LOCK: i32 = 75;
 /// What a script that finds something unsafe ends with.
 const REFUSED: i32 = 76;
 /// The limit of scripts that copy or read much.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// A host, and the run that works on it.
 #[derive(Debug)]

@@ -41,12 +41,11 @@ impl Transport for Local {
             .map_err(|source| TransportError::Local { what: "start `sh`", source })?;
         let group = child.id();
         let limit = request.limit;
-        match tokio::time::timeout(limit, converse(&mut child, &text, request)).await {
-            Ok(reply) => reply,
-            Err(_) => {
-                end_group(group);
-                Err(TransportError::TimeLimit { host: self.host().to_owned(), limit })
-            }
+        if let Ok(reply) = tokio::time::timeout(limit, converse(&mut child, &text, request)).await {
+            reply
+        } else {
+            end_group(group);
+            Err(TransportError::TimeLimit { host: self.host().to_owned(), limit })
         }
     }
 
@@ -100,8 +99,8 @@ async fn converse(child: &mut Child, text: &str, request: Request<'_>) -> Result
             None => Ok(Vec::new()),
         }
     };
-    let (fed, stdout, stderr) = tokio::join!(feed, listen, complain);
-    fed.map_err(local("read what was to be sent"))?;
+    let (sent, stdout, stderr) = tokio::join!(feed, listen, complain);
+    sent.map_err(local("read what was to be sent"))?;
     let stdout = stdout.map_err(local("keep what a command wrote"))?;
     let stderr = stderr.map_err(local("keep what a command wrote"))?;
     let status = child.wait().await.map_err(local("wait for `sh`"))?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use drctl::snapshot::bolt::{BoltError, Fault};
-use drctl::snapshot::{ExamineError, Keyspace, Knowledge, ReadError, Verdict, examine};
+use drctl::snapshot::{ExamineError, Knowledge, ReadError, Verdict, examine};
 use proptest::prelude::*;
 use tempfile::TempDir;
 

@@ -8,7 +8,7 @@ use super::Host;
 use crate::target::{Job, JobEnd, JobState, Target};
 
 fn job(command: &str) -> Job<'_> {
-    Job { step: "s", attempt: 1, part: "apply", command, limit: Duration::from_secs(60), again: false }
+    Job { step: "s", attempt: 1, part: "apply", command, limit: Duration::from_mins(1), again: false }
 }
 
 async fn run(target: &Target, job: Job<'_>) -> JobEnd {

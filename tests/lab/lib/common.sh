@@ -81,7 +81,7 @@ part_path() { part_digest "$1"; echo "$CACHE/parts/$1-${PART_DIGEST[$1]}"; }
 part() {
   part_digest "$1"
   local name=$1 dir=$CACHE/parts/$1-${PART_DIGEST[$1]} dep
-  PART=$dir; [ -e "$dir/.ready" ] && return
+  PART=$dir; [ -e "$dir/.ready" ] && { touch "$dir/.ready"; return; }
   for dep in $(part_header "$name" needs); do part "$dep"; done
   PART=$dir; mkdir -p "$CACHE/parts"
   exec {lock}>"$CACHE/parts/.lock-$name"
@@ -98,10 +98,12 @@ part() {
   exec {lock}>&-
 }
 
-# Older versions of a part go as soon as no host is mounted over them.
-part_prune() {
+# Older versions of a part go when nobody has asked for them for a day (another checkout of
+# the project may have other scripts, and shares the cache) and no host is mounted over them.
+part_prune() {    # NAME [MINUTES]
   local old used; used=$(cat /proc/[0-9]*/mountinfo 2>/dev/null || true)
   for old in "$CACHE/parts/$1"-????????????; do
-    [ "$old" = "$CACHE/parts/$1-${PART_DIGEST[$1]}" ] || [ ! -d "$old" ] || grep -qF "$old" <<<"$used" || rm -rf "$old"
+    [ "$old" != "$CACHE/parts/$1-${PART_DIGEST[$1]}" ] && [ -d "$old" ] || continue
+    [ -n "$(find "$old/.ready" -mmin -"${2:-1440}" 2>/dev/null)" ] || grep -qF "$old" <<<"$used" || rm -rf "$old"
   done
 }
