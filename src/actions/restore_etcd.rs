@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use super::run_job;
+use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::inventory::Inventory;
 use crate::restore_engines::{Choice, ENGINES, Restore, choose};
 use crate::target::{Facts, Keep, Owner, PathKind, Payload, Place, Target, quote};
@@ -27,7 +27,7 @@ use crate::text::{Text, Values};
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RestoreEtcd {
+pub(super) struct RestoreEtcd {
     /// The snapshot on the target: `${step.<name>.path}` of the step that fetched it.
     snapshot: Text,
     /// etcd's data folder; may be a mount point (default `/var/lib/etcd`).
@@ -191,7 +191,8 @@ impl Action for RestoreEtcd {
     }
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
-        let text = |text: &Option<Text>| text.as_ref().map(|text| text.fill(cx.values).unwrap_or_else(|_| text.to_string()));
+        let text =
+            |text: &Option<Text>| text.as_ref().map(|text| text.fill(cx.values).unwrap_or_else(|_| text.to_string()));
         let data = text(&self.data_dir).unwrap_or_else(|| DATA_DIR.to_owned());
         let mut details = Vec::new();
         let mut engine = "the first restore engine that works".to_owned();
@@ -201,13 +202,15 @@ impl Action for RestoreEtcd {
             engine = choice.in_words();
             details.extend(choice.against());
             let name = text(&self.name).unwrap_or_else(|| node_name(cx.inventory, facts));
-            let url = text(&self.peer_url).or_else(|| peer_url(cx.inventory, facts)).unwrap_or_else(|| "unknown".to_owned());
+            let url =
+                text(&self.peer_url).or_else(|| peer_url(cx.inventory, facts)).unwrap_or_else(|| "unknown".to_owned());
             details.push(format!("member {name}, peer URL {url}"));
             if facts.paths.get(&data).is_some_and(|state| !state.empty) {
                 details.push(format!("{data} is not empty: what is there is set aside"));
             }
             if !choice.taken.as_ref().is_some_and(|(_, usable)| usable.bumps) && self.bump_revision > 0 {
-                details.push("watchers may go back in time: the program may be too old to raise the revision".to_owned());
+                details
+                    .push("watchers may go back in time: the program may be too old to raise the revision".to_owned());
             }
         }
         Description { summary: format!("restore the snapshot into {data} with {engine}"), details, touches: vec![data] }
