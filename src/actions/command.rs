@@ -133,14 +133,19 @@ fn line(cx: &Context<'_>, text: &Text) -> Result<String, ActionError> {
 async fn run(cx: &Context<'_>, part: &str, text: &Text, again: bool) -> Result<(), ActionError> {
     let command = line(cx, text)?;
     let job = Job { step: cx.step, attempt: cx.attempt, part, command: &command, limit: cx.limit, again };
-    let what = || format!("`{command}`");
-    let failed = |reason: String| ActionError::Failed { what: what(), reason };
-    match cx.target.job(job, &|line| cx.tell.output(line), cx.stop).await? {
+    let end = cx.target.job(job, &|line| cx.tell.output(line), cx.stop).await?;
+    end_in_words(cx, &format!("`{command}`"), end)
+}
+
+/// An ending other than exit status 0 as an error.
+pub(super) fn end_in_words(cx: &Context<'_>, what: &str, end: JobEnd) -> Result<(), ActionError> {
+    let failed = |reason: String| ActionError::Failed { what: what.to_owned(), reason };
+    match end {
         JobEnd::Exited { status: 0, .. } => Ok(()),
         JobEnd::Exited { status, tail } => Err(failed(format!("exit status {status}{}", last_lines(&tail)))),
         JobEnd::TimedOut { tail } => {
             let limit = Span::from_secs(cx.limit.as_secs());
-            Err(ActionError::TimeLimit { what: format!("{}{}", what(), last_lines(&tail)), limit })
+            Err(ActionError::TimeLimit { what: format!("{what}{}", last_lines(&tail)), limit })
         }
         JobEnd::Rebooted => Err(failed("the target was started anew while it ran".to_owned())),
         JobEnd::Lost => Err(failed("its processes are gone and left no exit status".to_owned())),

@@ -3,9 +3,11 @@
 mod command;
 mod confirm;
 mod context;
+mod control_plane;
 mod fence;
 mod fetch_snapshot;
 mod kind;
+mod kubeadm_init;
 mod mode;
 mod place_file;
 mod upload;
@@ -30,6 +32,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<fetch_snapshot::FetchSnapshot>(),
     Kind::of::<upload::Upload>(),
     Kind::of::<place_file::PlaceFile>(),
+    Kind::of::<kubeadm_init::KubeadmInit>(),
     Kind::of::<command::Command>(),
     Kind::of::<confirm::Confirm>(),
     Kind::of::<wait_for::WaitFor>(),

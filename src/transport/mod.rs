@@ -16,6 +16,7 @@ mod identity;
 mod jump;
 mod known_hosts;
 mod local;
+mod signer;
 mod ssh;
 mod ssh_config;
 mod sudo;

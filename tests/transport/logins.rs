@@ -1,5 +1,6 @@
 //! Keys, certificates and the agent.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use drctl::inventory::{SecretRef, SshHost};
@@ -11,6 +12,18 @@ use crate::say;
 fn log_in(rig: &Rig, host: &SshHost) -> Result<String, TransportError> {
     let ssh = Ssh::new(host)?;
     rig.inside(async { say(&ssh, "id -un").await })
+}
+
+/// A key that nothing authorizes but its certificate.
+fn certified(rig: &Rig, kind: &str) -> PathBuf {
+    let key = rig.dir.path().join(format!("certified-{kind}"));
+    let keygen = |args: &[&str], path: &Path| {
+        assert!(Command::new("ssh-keygen").arg("-q").args(args).arg(path).status().unwrap().success());
+    };
+    keygen(&["-t", kind, "-N", "", "-f"], &key);
+    let authority = rig.key("user_ca");
+    keygen(&["-I", "test", "-n", "root", "-s", authority.to_str().unwrap()], &key.with_extension("pub"));
+    key
 }
 
 #[test]
@@ -25,6 +38,10 @@ fn keys_of_every_kind() {
     for key in ["id_ed25519", "id_rsa", "id_ecdsa", "id_certified"] {
         assert_eq!(log_in(&rig, &with(key)).unwrap(), "root\n", "{key}");
     }
+
+    let mut host = with("id_stranger");
+    host.identity = Some(certified(&rig, "rsa"));
+    assert_eq!(log_in(&rig, &host).unwrap(), "root\n", "an RSA certificate");
 
     let mut host = with("id_ed25519_encrypted");
     let Err(TransportError::Config { reason, .. }) = log_in(&rig, &host) else { panic!("opened without a passphrase") };
@@ -71,7 +88,7 @@ fn the_agent_signs() {
     while !socket.exists() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let add = |key: std::path::PathBuf| {
+    let add = |key: PathBuf| {
         let added =
             Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).stderr(Stdio::null()).status();
         assert!(added.unwrap().success());
