@@ -121,7 +121,7 @@ impl Target {
         tell: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Placed, TargetError> {
         check_path(&place.to)?;
-        let (size, sha) = measure(payload).await?;
+        let (size, sha) = payload.measure().await?;
         let values = Values {
             to: place.to.clone(),
             new: self.new_beside(&place.to),
@@ -272,28 +272,30 @@ async fn open(payload: Payload<'_>, from: u64) -> Result<Box<dyn AsyncRead + Sen
     }
 }
 
-/// The size and SHA-256 of what is to be sent.
-async fn measure(payload: Payload<'_>) -> Result<(u64, String), TargetError> {
-    let mut from = open(payload, 0).await?;
-    let mut sha = Sha256::new();
-    let mut size = 0;
-    let mut block = vec![0; 1 << 20];
-    loop {
-        let read = from.read(&mut block).await.map_err(|error| match payload {
-            Payload::File(path) => unreadable(path, &error),
-            Payload::Bytes(_) => unreadable(Path::new("-"), &error),
-        })?;
-        if read == 0 {
-            break;
+impl Payload<'_> {
+    /// Its size, and its SHA-256 in hexadecimal.
+    async fn measure(self) -> Result<(u64, String), TargetError> {
+        let mut from = open(self, 0).await?;
+        let mut sha = Sha256::new();
+        let mut size = 0;
+        let mut block = vec![0; 1 << 20];
+        loop {
+            let read = from.read(&mut block).await.map_err(|error| match self {
+                Payload::File(path) => unreadable(path, &error),
+                Payload::Bytes(_) => unreadable(Path::new("-"), &error),
+            })?;
+            if read == 0 {
+                break;
+            }
+            size += read as u64;
+            sha.update(&block[..read]);
         }
-        size += read as u64;
-        sha.update(&block[..read]);
+        let hex = sha.finalize().iter().fold(String::new(), |mut hex, byte| {
+            let _infallible = write!(hex, "{byte:02x}");
+            hex
+        });
+        Ok((size, hex))
     }
-    let hex = sha.finalize().iter().fold(String::new(), |mut hex, byte| {
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    });
-    Ok((size, hex))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> TargetError {

@@ -7,8 +7,8 @@ while running; do
     main=$(cat "$d/main" 2>/dev/null) || main=
     if [ -n "$main" ]; then
         case $n in
-        0) kill -TERM "$main" 2>/dev/null ;;
-        100) kill -KILL -- "-$main" 2>/dev/null ;;
+        0) kill -s TERM "$main" 2>/dev/null ;;
+        100) kill -s KILL -- "-$main" 2>/dev/null ;;
         esac
     fi
     n=$((n + 1))

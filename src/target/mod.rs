@@ -107,7 +107,8 @@ impl Target {
         format!(".drctl-{}.{}", component(&self.run), component(purpose))
     }
 
-    fn step_folder(&self, step: &str) -> String {
+    /// The step's folder below that of the run.
+    pub fn step_folder(&self, step: &str) -> String {
         format!("{}/{}", self.run_folder(), component(step))
     }
 
