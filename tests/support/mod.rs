@@ -135,6 +135,12 @@ impl Host<'_> {
             .expect("tests/lab/lab can be run")
     }
 
+    /// The same with something to read.
+    pub fn sh_with(&self, script: &str, input: &str) -> String {
+        let quoted = input.replace('\'', "'\\''");
+        self.sh(&format!("printf '%s' '{quoted}' | {{ {script}; }}"))
+    }
+
     /// A fact that the lab knows of it.
     pub fn field(&self, field: &str) -> String {
         self.lab.lab(&["field", &self.name, field])
