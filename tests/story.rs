@@ -6,19 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::{ADDRESS, Host, Lab};
-
-/// The inventory of the lost cluster for a host with its address.
-fn inventory(lab: &Lab, host: &Host<'_>, backup: &Path) -> String {
-    let backup = backup.display();
-    let text = format!(
-        "[cluster]\nname = \"prod\"\nendpoint = \"{ADDRESS}:6443\"\nkubernetes = \"1.20.2\"\nnode_name = \"master\"\n\
-         admin_kubeconfig = \"{backup}/admin.conf\"\n\n{}\n[[snapshots]]\nfolder.path = \"{backup}/snapshots\"\n\n\
-         [pki]\ndir = \"{backup}/pki\"\n",
-        host.target("root")
-    );
-    lab.write("prod.toml", text)
-}
+use support::{ADDRESS, Lab};
 
 /// What kubectl says with the credential of before the disaster, from where users are.
 fn kubectl(lab: &Lab, backup: &Path, args: &[&str]) -> String {
@@ -41,7 +29,7 @@ fn objects(lab: &Lab, backup: &Path) -> Vec<String> {
         backup,
         &[
             "get",
-            "ns,cm,secrets,sa,deploy,rs,svc,clusterroles",
+            "ns,nodes,cm,secrets,sa,deploy,rs,svc,pods,clusterroles,clusterrolebindings,roles,rolebindings,ds",
             "-A",
             "--no-headers",
             "-o",
@@ -56,7 +44,7 @@ fn a_lost_control_plane_comes_back() {
     let lab = Lab::new();
     let backup = lab.backup();
     let host = lab.host("target", "kube", ADDRESS, &["--hostname", "master"]);
-    let inventory = inventory(&lab, &host, &backup);
+    let inventory = lab.inventory(&host, "root", &backup);
 
     let ran = lab.drctl(&["restore", "--inventory", &inventory, "--yes"]).expect(0);
     assert!(ran.stderr.contains("RTO"), "{}", ran.stderr);
@@ -73,7 +61,10 @@ fn a_lost_control_plane_comes_back() {
     assert!(lost.is_empty(), "{} of {} objects are lost: {lost:#?}", lost.len(), before.lines().count());
 
     kubectl(&lab, &backup, &["-n", "shop", "create", "configmap", "after", "--from-literal=made=after"]);
-    assert_eq!(kubectl(&lab, &backup, &["-n", "shop", "get", "configmap", "after", "-o", "jsonpath={.data.made}"]), "after");
+    assert_eq!(
+        kubectl(&lab, &backup, &["-n", "shop", "get", "configmap", "after", "-o", "jsonpath={.data.made}"]),
+        "after"
+    );
     // The snapshot's service-account tokens are good, since the keys that sign them came back too.
     let token = std::fs::read_to_string(backup.join("token")).expect("a token of before");
     let kubectl_with_token = format!(
