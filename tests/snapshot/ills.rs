@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use drctl::snapshot::bolt::{BoltError, Fault};
-use drctl::snapshot::{ExamineError, Keyspace, Knowledge, ReadError, Verdict, examine};
+use drctl::snapshot::{ExamineError, Knowledge, ReadError, Verdict, examine};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -257,8 +257,6 @@ fn no_such_file() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
     /// Any bytes, in place of any bytes: the reader ends, and calls nothing whole that is not the file.
     #[test]
     fn damaged_at_random(changes in proptest::collection::vec((0_usize..49_184, proptest::collection::vec(any::<u8>(), 1..12)), 1..10)) {
