@@ -77,7 +77,9 @@ pub(super) fn decode<T: Message + Default + DeserializeOwned>(value: &[u8]) -> R
         return T::decode(envelope.raw.as_slice()).map_err(damaged);
     }
     if value.first() == Some(&b'{') {
-        return serde_json::from_slice(value).map_err(|error| Unreadable::Damaged(error.to_string()));
+        // The error's own words would quote the value, which may be a Secret's.
+        let place = |error: serde_json::Error| format!("line {}, column {}", error.line(), error.column());
+        return serde_json::from_slice(value).map_err(|error| Unreadable::Damaged(place(error)));
     }
     Err(cipher(value).map_or(Unreadable::Unknown, Unreadable::Encrypted))
 }

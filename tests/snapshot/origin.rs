@@ -12,6 +12,8 @@ use drctl::snapshot::origin::{Clock, Witness};
 use drctl::snapshot::{Keyspace, Knowledge, Verdict, examine, time_in_name};
 use jiff::SignedDuration;
 
+use crate::etcd::{Etcd, Programs};
+
 struct Backup {
     folder: PathBuf,
     cluster: HashMap<String, String>,
@@ -135,4 +137,73 @@ fn tokens_prove_the_service_account_keys() {
         assert_eq!(service_account::signed(&public, token), Proof::Signed);
         assert_eq!(service_account::signed(&stranger, token), Proof::NotSigned);
     }
+}
+
+/// As Kubernetes 1.11 left it, stored as JSON, with Secrets encrypted, and with one object that is broken.
+#[tokio::test]
+async fn an_older_cluster_with_encrypted_secrets() {
+    let leader = r#"{"holderIdentity":"m","leaseDurationSeconds":15,"renewTime":"2018-05-24T21:54:01Z"}"#;
+    let configuration = "apiVersion: kubeadm.k8s.io/v1alpha2\nkind: MasterConfiguration\nkubernetesVersion: v1.11.0\n\
+        clusterName: old\napi: {advertiseAddress: 10.0.0.1, controlPlaneEndpoint: api.example}\n\
+        apiServerCertSANs: [api.example]\netcd: {local: {dataDir: /data/etcd}}\nnetworking: {podSubnet: 10.244.0.0/16}\n";
+    let objects = [
+        ("namespaces/kube-system", serde_json::json!({"metadata": {"name": "kube-system", "uid": "u-1"}})),
+        (
+            "minions/m",
+            serde_json::json!({
+                "metadata": {"name": "m", "labels": {"node-role.kubernetes.io/master": ""}},
+                "spec": {"podCIDR": "10.244.0.0/24", "taints": [{"key": "node-role.kubernetes.io/master", "effect": "NoSchedule"}]},
+                "status": {
+                    "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}],
+                    "conditions": [{"type": "Ready", "status": "False", "lastHeartbeatTime": "2018-05-24T21:53:58Z"}],
+                    "nodeInfo": {"kubeletVersion": "v1.11.0"},
+                },
+            }),
+        ),
+        (
+            "services/endpoints/kube-system/kube-controller-manager",
+            serde_json::json!({
+                "metadata": {"name": "kube-controller-manager", "annotations": {"control-plane.alpha.kubernetes.io/leader": leader}},
+            }),
+        ),
+        ("configmaps/kube-system/kubeadm-config", serde_json::json!({"data": {"MasterConfiguration": configuration}})),
+        ("configmaps/kube-public/cluster-info", serde_json::json!({"data": {"kubeconfig": "clusters: ["}})),
+    ];
+    let programs = &Programs::all()[0];
+    let etcd = Etcd::start(programs);
+    let mut client = etcd.client().await;
+    for (key, object) in objects {
+        client.put(format!("/registry/{key}"), object.to_string(), None).await.unwrap();
+    }
+    for name in ["a", "b"] {
+        let value = b"k8s:enc:aescbc:v1:key1:\xff\x00ciphertext".as_slice();
+        client.put(format!("/registry/secrets/default/{name}"), value, None).await.unwrap();
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("snapshot.db");
+    etcd.save(&file);
+
+    let known = Knowledge::read(&file).unwrap();
+    assert_eq!(known.kube_system_uid.as_deref(), Some("u-1"));
+    assert_eq!(known.kubernetes_version(), Some("v1.11.0"));
+    assert_eq!(known.cluster_name(), Some("old"));
+    let configuration = known.configuration.as_ref().unwrap();
+    assert_eq!(configuration.kind, "MasterConfiguration");
+    assert_eq!(configuration.control_plane_endpoint.as_deref(), Some("api.example"));
+    assert_eq!(configuration.cert_sans, ["api.example"]);
+    assert_eq!(configuration.etcd_data_dir.as_deref(), Some("/data/etcd"));
+    assert_eq!(configuration.pod_subnet.as_deref(), Some("10.244.0.0/16"));
+    let node = known.control_plane().next().unwrap();
+    assert_eq!((node.ready, node.taints.len(), node.address("InternalIP")), (false, 1, Some("10.0.0.1")));
+    assert_eq!(known.newest_change().unwrap().time.to_string(), "2018-05-24T21:54:01Z");
+    let encrypted: Vec<_> = known
+        .encrypted
+        .iter()
+        .map(|kind| (&*kind.resource, &*kind.cipher.provider, &*kind.cipher.key, kind.objects))
+        .collect();
+    assert_eq!(encrypted, [("secrets", "aescbc", "key1", 2)]);
+    assert_eq!(known.authorities, []);
+    assert_eq!(known.unread.len(), 1);
+    assert_eq!(known.unread[0].key, "/registry/configmaps/kube-public/cluster-info");
+    assert!(known.service_account_tokens.is_empty());
 }
