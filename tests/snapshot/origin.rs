@@ -139,14 +139,13 @@ fn tokens_prove_the_service_account_keys() {
     }
 }
 
-/// As Kubernetes 1.11 left it, stored as JSON, with Secrets encrypted, and with one object that is broken.
-#[tokio::test]
-async fn an_older_cluster_with_encrypted_secrets() {
+/// What Kubernetes 1.11 left, stored as JSON, with one object that is broken.
+fn older_objects() -> [(&'static str, serde_json::Value); 5] {
     let leader = r#"{"holderIdentity":"m","leaseDurationSeconds":15,"renewTime":"2018-05-24T21:54:01Z"}"#;
     let configuration = "apiVersion: kubeadm.k8s.io/v1alpha2\nkind: MasterConfiguration\nkubernetesVersion: v1.11.0\n\
         clusterName: old\napi: {advertiseAddress: 10.0.0.1, controlPlaneEndpoint: api.example}\n\
         apiServerCertSANs: [api.example]\netcd: {local: {dataDir: /data/etcd}}\nnetworking: {podSubnet: 10.244.0.0/16}\n";
-    let objects = [
+    [
         ("namespaces/kube-system", serde_json::json!({"metadata": {"name": "kube-system", "uid": "u-1"}})),
         (
             "minions/m",
@@ -168,11 +167,15 @@ async fn an_older_cluster_with_encrypted_secrets() {
         ),
         ("configmaps/kube-system/kubeadm-config", serde_json::json!({"data": {"MasterConfiguration": configuration}})),
         ("configmaps/kube-public/cluster-info", serde_json::json!({"data": {"kubeconfig": "clusters: ["}})),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn an_older_cluster_with_encrypted_secrets() {
     let programs = &Programs::all()[0];
     let etcd = Etcd::start(programs);
     let mut client = etcd.client().await;
-    for (key, object) in objects {
+    for (key, object) in older_objects() {
         client.put(format!("/registry/{key}"), object.to_string(), None).await.unwrap();
     }
     for name in ["a", "b"] {
