@@ -43,7 +43,11 @@ impl Plan {
     pub fn of(look: &Look, past: &BTreeMap<String, SignedDuration>) -> Self {
         let cx = look.plan_context();
         let steps = look.playbook.steps.iter().map(|step| {
-            let skipped = step.when.as_ref().filter(|when| !when.holds(&look.values)).map(|when| format!("`when = {when}` does not hold"));
+            let skipped = step
+                .when
+                .as_ref()
+                .filter(|when| !when.holds(&look.values))
+                .map(|when| format!("`when = {when}` does not hold"));
             PlannedStep {
                 name: step.name.clone(),
                 action: step.kind.name.to_owned(),
@@ -69,7 +73,8 @@ impl fmt::Display for Plan {
         }
         let width = self.steps.iter().map(|step| step.name.len()).max().unwrap_or(0);
         for (number, step) in (1..).zip(&self.steps) {
-            let usual = step.usual_seconds.map(|usual| format!("  (usually {})", human_seconds(usual))).unwrap_or_default();
+            let usual =
+                step.usual_seconds.map(|usual| format!("  (usually {})", human_seconds(usual))).unwrap_or_default();
             match &step.skipped {
                 Some(why) => writeln!(f, "  {number:>2}. {:width$}  skipped: {why}", step.name)?,
                 None => writeln!(f, "  {number:>2}. {:width$}  {}{usual}", step.name, step.description.summary)?,

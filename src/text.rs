@@ -46,12 +46,19 @@ impl Text {
 
     /// The text with every name replaced by its value.
     pub fn fill(&self, values: &Values) -> Result<String, NoValue> {
+        self.fill_with(values, &|value: &str| value.to_owned())
+    }
+
+    /// The same, with every value passed through `dress` first, such as a shell's quoting.
+    pub fn fill_with(&self, values: &Values, dress: &dyn Fn(&str) -> String) -> Result<String, NoValue> {
         let mut filled = String::new();
         for part in &self.parts {
-            filled.push_str(match part {
-                Part::Plain(plain) => plain,
-                Part::Name(name) => values.get(name).ok_or_else(|| NoValue { name: name.clone() })?,
-            });
+            match part {
+                Part::Plain(plain) => filled.push_str(plain),
+                Part::Name(name) => {
+                    filled.push_str(&dress(values.get(name).ok_or_else(|| NoValue { name: name.clone() })?));
+                }
+            }
         }
         Ok(filled)
     }

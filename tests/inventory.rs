@@ -1,8 +1,10 @@
 //! Every way an inventory can be wrong, as a person sees it.
 
+#![expect(clippy::unwrap_used, clippy::too_many_lines, reason = "whole reports of what must be there")]
+
 use std::path::Path;
 
-use drctl::inventory::{LoadError, load, parse};
+use drctl::inventory::{Inventory, LoadError, load, parse as parse_at};
 
 const WHOLE: &str = r#"
 [cluster]
@@ -19,11 +21,15 @@ folder.path = "/srv/backups"
 dir = "/srv/pki"
 "#;
 
-fn render(error: LoadError) -> String {
+fn parse(text: &str) -> Result<Inventory, LoadError> {
+    parse_at("prod.toml", text, Path::new("/etc/drctl"))
+}
+
+fn render(error: &LoadError) -> String {
     let mut text = String::new();
     miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
         .with_width(100)
-        .render_report(&mut text, &error)
+        .render_report(&mut text, error)
         .unwrap();
     text
 }
@@ -31,12 +37,12 @@ fn render(error: LoadError) -> String {
 /// The report of the whole inventory with one text replaced by another.
 fn report(of: &str, by: &str) -> String {
     assert!(WHOLE.contains(of), "{of}");
-    render(parse(Path::new("prod.toml"), &WHOLE.replacen(of, by, 1)).unwrap_err())
+    render(&parse(&WHOLE.replacen(of, by, 1)).unwrap_err())
 }
 
 #[test]
 fn a_small_inventory_is_whole() {
-    parse(Path::new("prod.toml"), WHOLE).unwrap();
+    parse(WHOLE).unwrap();
 }
 
 #[test]
@@ -124,7 +130,7 @@ fn syntax() {
      3 │ name = "prod"
      4 │ endpoint = 
        ·            ▲
-       ·            ╰── expected literal string
+       ·            ╰── here
      5 │ 
        ╰────
       help: write a value behind `=`; text stands in quotes: `key = "text"`
@@ -180,7 +186,7 @@ fn missing_keys() {
 
 #[test]
 fn missing_tables() {
-    insta::assert_snapshot!(render(parse(Path::new("prod.toml"), "[target]\nhost = \"cp-1\"\n").unwrap_err()), @r#"
+    insta::assert_snapshot!(render(&parse("[target]\nhost = \"cp-1\"\n").unwrap_err()), @r#"
       × the inventory `prod.toml` has 3 errors
 
     Error: 
@@ -220,9 +226,15 @@ fn several_at_once() {
     let text = WHOLE
         .replace("\"prod\"", "\"../prod\"")
         .replace("\"10.0.0.10:6443\"", "\"10.0.0.10\"\nkubernetes = 1.20\nkubeadmconfig = \"kubeadm.yaml\"")
-        .replace("\"cp-1\"", "\"cp-1\"\nhost_key = \"MD5:aa\"\njump = [{ host = \"j\", jump = [{ host = \"k\" }], sudo = true }]")
-        .replace("[pki]", "[policy]\nmax_snapshot_age = \"soon\"\nstep_timeout = \"0s\"\non_failure = \"stopp\"\n[pki]");
-    insta::assert_snapshot!(render(parse(Path::new("prod.toml"), &text).unwrap_err()), @r#"
+        .replace(
+            "\"cp-1\"",
+            "\"cp-1\"\nhost_key = \"MD5:aa\"\njump = [{ host = \"j\", jump = [{ host = \"k\" }], sudo = true }]",
+        )
+        .replace(
+            "[pki]",
+            "[policy]\nmax_snapshot_age = \"soon\"\nstep_timeout = \"0s\"\non_failure = \"stopp\"\n[pki]",
+        );
+    insta::assert_snapshot!(render(&parse(&text).unwrap_err()), @r#"
       × the inventory `prod.toml` has 10 errors
 
     Error: 
@@ -364,7 +376,7 @@ fn an_unknown_source() {
 
 #[test]
 fn an_empty_file() {
-    insta::assert_snapshot!(render(parse(Path::new("prod.toml"), "").unwrap_err()), @r#"
+    insta::assert_snapshot!(render(&parse("").unwrap_err()), @r#"
       × the inventory `prod.toml` has 4 errors
 
     Error: 
@@ -395,7 +407,7 @@ fn an_empty_file() {
 
 #[test]
 fn no_sources() {
-    insta::assert_snapshot!(render(parse(Path::new("prod.toml"), &format!("snapshots = []\n{}", WHOLE.replace("[[snapshots]]\nfolder.path = \"/srv/backups\"", ""))).unwrap_err()), @r#"
+    insta::assert_snapshot!(render(&parse(&format!("snapshots = []\n{}", WHOLE.replace("[[snapshots]]\nfolder.path = \"/srv/backups\"", ""))).unwrap_err()), @r#"
       × the inventory `prod.toml` has an error
 
     Error: 
@@ -412,7 +424,7 @@ fn no_sources() {
 
 #[test]
 fn a_missing_file() {
-    insta::assert_snapshot!(render(load(Path::new("no/such/prod.toml")).unwrap_err()), @r#"
+    insta::assert_snapshot!(render(&load(Path::new("no/such/prod.toml")).unwrap_err()), @r#"
     × could not read the inventory `no/such/prod.toml`
     ╰─▶ No such file or directory (os error 2)
     help: check the path after `--inventory`; inventory.example.toml shows every key

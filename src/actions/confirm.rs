@@ -17,7 +17,7 @@ use crate::text::{Text, Values};
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Confirm {
+pub(super) struct Confirm {
     /// The question; anything but yes fails the step.
     question: Text,
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::ActionError;
-use crate::inventory::Inventory;
-use crate::pki::PkiFiles;
+use crate::inventory::{Inventory, PkiFiles, Secret};
 use crate::sources::Chosen;
 use crate::target::{Facts, Target};
 use crate::text::{Text, Values};
@@ -60,10 +59,23 @@ pub struct Context<'a> {
     pub cache: &'a PathBuf,
 }
 
+/// Certificates, keys and kubeconfigs are smaller.
+const SECRET_LIMIT: usize = 256 << 10;
+
 impl Context<'_> {
     /// The text with its names replaced.
     pub fn fill(&self, text: &Text) -> Result<String, ActionError> {
         Ok(text.fill(self.values)?)
+    }
+
+    /// A certificate, key or kubeconfig of the target, kept in memory alone.
+    pub(super) async fn read_secret(&self, path: &str) -> Result<Secret, ActionError> {
+        let bytes = self.target.read_file(path, SECRET_LIMIT).await?.ok_or_else(|| ActionError::Unexpected {
+            what: format!("`{path}` on the target"),
+            expected: "a file".to_owned(),
+            found: "no such file".to_owned(),
+        })?;
+        Ok(Secret::new(bytes))
     }
 }
 

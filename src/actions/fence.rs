@@ -25,7 +25,7 @@ use crate::text::{Text, Values};
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Fence {
+pub(super) struct Fence {
     /// How long every address must stay silent (default `3s`).
     #[serde(default = "three_seconds")]
     quiet_for: Span,
@@ -57,7 +57,9 @@ impl Action for Fence {
         };
         let mut details = Vec::new();
         if cx.inventory.fencing.command.is_none() {
-            details.push("no fencing command in the inventory: nothing keeps the old master from coming back later".to_owned());
+            details.push(
+                "no fencing command in the inventory: nothing keeps the old master from coming back later".to_owned(),
+            );
         }
         Description {
             summary: format!("{how} that nothing answers at {addresses} for {}", self.quiet_for),
@@ -113,7 +115,9 @@ impl Action for Fence {
 }
 
 fn addresses(inventory: &Inventory) -> Vec<String> {
-    std::iter::once(inventory.cluster.endpoint.clone()).chain(inventory.fencing.must_not_answer.iter().cloned()).collect()
+    std::iter::once(inventory.cluster.endpoint.clone())
+        .chain(inventory.fencing.must_not_answer.iter().cloned())
+        .collect()
 }
 
 async fn answers(address: &str) -> bool {
@@ -124,11 +128,8 @@ async fn run(command: &[String], limit: Duration) -> Result<(), ActionError> {
     let what = || format!("the fencing command `{}`", command.join(" "));
     let failed = |reason: String| ActionError::Failed { what: what(), reason };
     let program = command.first().ok_or_else(|| failed("it is empty".to_owned()))?;
-    let output = Command::new(program)
-        .args(&command[1..])
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let output =
+        Command::new(program).args(&command[1..]).stdin(std::process::Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(limit, output)
         .await
         .map_err(|_| ActionError::TimeLimit { what: what(), limit: Span::from_secs(limit.as_secs()) })?

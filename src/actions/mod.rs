@@ -1,7 +1,19 @@
 //! What a step can do. One file and one line in [`KINDS`] for each.
 
+mod command;
+mod confirm;
 mod context;
+mod control_plane;
+mod fence;
+mod fetch_snapshot;
 mod kind;
+mod kubeadm_init;
+mod mode;
+mod place_file;
+mod upload;
+mod verify_cluster;
+mod verify_etcd;
+mod wait_for;
 
 use std::fmt::Debug;
 
@@ -15,7 +27,18 @@ use crate::target::{Keep, TargetError};
 use crate::text::{NoValue, Text, Values};
 
 /// Every action a playbook may name, in the order of `docs/actions.md`.
-pub const KINDS: &[Kind] = &[];
+pub const KINDS: &[Kind] = &[
+    Kind::of::<fence::Fence>(),
+    Kind::of::<fetch_snapshot::FetchSnapshot>(),
+    Kind::of::<upload::Upload>(),
+    Kind::of::<place_file::PlaceFile>(),
+    Kind::of::<kubeadm_init::KubeadmInit>(),
+    Kind::of::<command::Command>(),
+    Kind::of::<confirm::Confirm>(),
+    Kind::of::<wait_for::WaitFor>(),
+    Kind::of::<verify_etcd::VerifyEtcd>(),
+    Kind::of::<verify_cluster::VerifyCluster>(),
+];
 
 /// The typed thing a step does. Its parameters are its fields.
 #[async_trait]
@@ -105,7 +128,7 @@ pub enum Verdict {
 }
 
 /// Something a check found.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// A stable name, such as `snapshot-too-old`; what `--accept` takes.
     pub name: String,
@@ -118,7 +141,9 @@ pub struct Finding {
 }
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// As it should be.

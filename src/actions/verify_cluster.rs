@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::engine::chain;
 use crate::inventory::Secret;
-use crate::kube::{ApiClient, ApiError, Credentials};
+use crate::kube::{ApiClient, ApiError, Credentials, root_ca};
 use crate::text::{Text, Values};
 
 /// Waits for `/readyz`, then proves: the served certificate is signed by the CA, the `kube-system` namespace is the
@@ -31,7 +31,7 @@ use crate::text::{Text, Values};
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VerifyCluster {
+pub(super) struct VerifyCluster {
     /// The new administrator's kubeconfig on the target (default kubeadm's).
     #[serde(default = "admin_conf")]
     kubeconfig: Text,
@@ -66,7 +66,9 @@ impl Action for VerifyCluster {
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
         let mut details = Vec::new();
         if cx.inventory.cluster.admin_kubeconfig.is_none() {
-            details.push("no `admin_kubeconfig` in the inventory: that old credentials work again is not tried".to_owned());
+            details.push(
+                "no `admin_kubeconfig` in the inventory: that old credentials work again is not tried".to_owned(),
+            );
         }
         Description {
             summary: "prove that the API server is the cluster's, and that controllers work".to_owned(),
@@ -124,17 +126,19 @@ impl Action for VerifyCluster {
 struct Proof<'a> {
     cx: &'a Context<'a>,
     api: ApiClient,
-    ca: Secret,
+    server: String,
     until: Instant,
 }
 
 impl<'a> Proof<'a> {
     async fn open(action: &VerifyCluster, cx: &'a Context<'a>) -> Result<Self, ActionError> {
         let path = cx.fill(&action.kubeconfig)?;
-        let text = cx.target.read_file(&path).await?.ok_or_else(|| unexpected(&path, "a kubeconfig", "no such file"))?;
-        let admin = Credentials::read(&path, text.expose()).map_err(|error| failed("reading the new credentials", &error))?;
+        let text = cx.read_secret(&path).await?;
+        let admin =
+            Credentials::read(&path, text.expose()).map_err(|error| failed("reading the new credentials", &error))?;
         // The inventory's CA, not the kubeconfig's: a new CA would vouch for itself.
-        let ca = cx.pki.read("ca.crt").await.map_err(|error| failed("reading the CA", &error))?;
+        let ca =
+            root_ca(cx).await.map_err(|reason| ActionError::Failed { what: "reading the CA".to_owned(), reason })?;
         let until = Instant::now() + cx.limit;
         let opened = wait(until, || async {
             match ApiClient::open(cx.target.transport(), &admin, ca.expose()).await {
@@ -144,7 +148,7 @@ impl<'a> Proof<'a> {
             }
         });
         let api = opened.await?;
-        Ok(Self { cx, api, ca, until })
+        Ok(Self { cx, api, server: admin.server, until })
     }
 
     /// Certificates that our CA did not sign end the waiting: they do not get better.
@@ -153,9 +157,11 @@ impl<'a> Proof<'a> {
         wait(self.until, || async {
             match self.api.get_text("/readyz").await {
                 Ok(_) => Ok(Seen::Yes(())),
-                Err(error) if error.to_string().contains("invalid peer certificate") => {
-                    Err(unexpected("the API server's certificate", "one that the inventory's CA signed", &error.to_string()))
-                }
+                Err(error) if error.to_string().contains("invalid peer certificate") => Err(unexpected(
+                    "the API server's certificate",
+                    "one that the inventory's CA signed",
+                    &error.to_string(),
+                )),
                 Err(error) => Ok(Seen::NotYet(error.to_string())),
             }
         })
@@ -167,7 +173,9 @@ impl<'a> Proof<'a> {
         let namespace = self.get("/api/v1/namespaces/kube-system").await?;
         let found = text_at(&namespace, "/metadata/uid");
         match &self.cx.snapshot.claims.kube_system_uid {
-            Some(expected) if *expected != found => Err(unexpected("the UID of namespace kube-system", expected, &found)),
+            Some(expected) if *expected != found => {
+                Err(unexpected("the UID of namespace kube-system", expected, &found))
+            }
             _ => Ok(found),
         }
     }
@@ -181,22 +189,15 @@ impl<'a> Proof<'a> {
         let text = Secret::new(text);
         let old = Credentials::read(&path.display().to_string(), text.expose())
             .map_err(|error| failed("reading the old admin credential", &error))?;
-        let port_of_new = Credentials { server: self.server().await?, ..old };
-        let api = ApiClient::open(self.cx.target.transport(), &port_of_new, &port_of_new.ca)
+        // The new API server's port may differ from the old load balancer's.
+        let old = Credentials { server: self.server.clone(), ..old };
+        let api = ApiClient::open(self.cx.target.transport(), &old, &old.ca)
             .await
             .map_err(|error| failed("connecting with the old admin credential", &error))?;
         api.get("/api/v1/namespaces/kube-system")
             .await
             .map_err(|error| failed("using the old admin credential", &error))?;
         Ok("accepted".to_owned())
-    }
-
-    /// The port that the new API server listens on may differ from the old one's load balancer.
-    async fn server(&self) -> Result<String, ActionError> {
-        let text = self.cx.target.read_file("/etc/kubernetes/admin.conf").await?;
-        let text = text.ok_or_else(|| unexpected("/etc/kubernetes/admin.conf", "a kubeconfig", "no such file"))?;
-        let new = Credentials::read("admin.conf", text.expose()).map_err(|error| failed("reading the new credentials", &error))?;
-        Ok(new.server)
     }
 
     /// The old leader's lease is in the snapshot: only a renewal that is seen to happen counts.

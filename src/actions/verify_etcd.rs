@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::engine::chain;
+use crate::inventory::Secret;
 use crate::text::{Text, Values};
 use crate::tunnel::Tunnel;
 
@@ -25,7 +26,7 @@ use crate::tunnel::Tunnel;
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VerifyEtcd {
+pub(super) struct VerifyEtcd {
     /// etcd's client port on the target's loopback (default 2379).
     #[serde(default = "port")]
     port: u16,
@@ -91,10 +92,11 @@ impl Action for VerifyEtcd {
     }
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
-        let expected = cx.snapshot.map(|chosen| {
-            format!(" (revision {}, {} keys)", chosen.claims.revision, chosen.claims.live_keys)
-        });
-        let summary = format!("prove that etcd holds the snapshot's data{} and keeps a write", expected.unwrap_or_default());
+        let expected = cx
+            .snapshot
+            .map(|chosen| format!(" (revision {}, {} keys)", chosen.claims.revision, chosen.claims.live_keys));
+        let summary =
+            format!("prove that etcd holds the snapshot's data{} and keeps a write", expected.unwrap_or_default());
         Description { summary, ..Description::default() }
     }
 
@@ -107,7 +109,9 @@ impl Action for VerifyEtcd {
     }
 
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
-        let tunnel = Tunnel::open(cx.target.transport(), "127.0.0.1", self.port).await.map_err(crate::target::TargetError::from)?;
+        let tunnel = Tunnel::open(cx.target.transport(), "127.0.0.1", self.port)
+            .await
+            .map_err(crate::target::TargetError::from)?;
         let mut etcd = self.connect(cx, &tunnel).await?;
         cx.tell.note("writing a key and reading it back");
         write_and_read(&mut etcd, cx.run).await?;
@@ -174,7 +178,8 @@ impl VerifyEtcd {
 
     async fn compare(&self, cx: &Context<'_>, etcd: &mut Client) -> Result<Outcome, ActionError> {
         let expected = &cx.snapshot.claims;
-        let (revision, keys, kept) = count(etcd, expected.revision).await.map_err(|error| failed("counting keys", &error))?;
+        let (revision, keys, kept) =
+            count(etcd, expected.revision).await.map_err(|error| failed("counting keys", &error))?;
         if revision < expected.revision {
             return Err(unexpected("etcd's revision", format!("at least {}", expected.revision), revision.to_string()));
         }
@@ -191,23 +196,23 @@ impl VerifyEtcd {
     }
 }
 
-async fn read(cx: &Context<'_>, path: &Text) -> Result<crate::inventory::Secret, ActionError> {
-    let path = cx.fill(path)?;
-    cx.target.read_file(&path).await?.ok_or_else(|| ActionError::Unexpected {
-        what: format!("`{path}` on the target"),
-        expected: "a certificate or key for etcd".to_owned(),
-        found: "no such file".to_owned(),
-    })
+async fn read(cx: &Context<'_>, path: &Text) -> Result<Secret, ActionError> {
+    cx.read_secret(&cx.fill(path)?).await
 }
 
 /// The key lies outside of what Kubernetes reads, and is named after the run.
 async fn write_and_read(etcd: &mut Client, run: &str) -> Result<(), ActionError> {
     let key = format!("drctl/verify/{run}");
     etcd.put(key.as_str(), run, None).await.map_err(|error| failed("writing a key to etcd", &error))?;
-    let answer = etcd.get(key.as_str(), None).await.map_err(|error| failed("reading the key back from etcd", &error))?;
+    let answer =
+        etcd.get(key.as_str(), None).await.map_err(|error| failed("reading the key back from etcd", &error))?;
     let found = answer.kvs().first().map(|pair| String::from_utf8_lossy(pair.value()).into_owned());
     if found.as_deref() != Some(run) {
-        return Err(unexpected("the key that was written to etcd", run.to_owned(), found.unwrap_or_else(|| "nothing".to_owned())));
+        return Err(unexpected(
+            "the key that was written to etcd",
+            run.to_owned(),
+            found.unwrap_or_else(|| "nothing".to_owned()),
+        ));
     }
     etcd.delete(key.as_str(), None).await.map_err(|error| failed("deleting the key from etcd", &error))?;
     Ok(())

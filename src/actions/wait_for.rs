@@ -26,7 +26,7 @@ use crate::text::{Text, Values};
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct WaitFor {
+pub(super) struct WaitFor {
     /// `host:port`, seen from the target.
     tcp: Option<Text>,
     /// An `http://` or `https://` URL, seen from the target; a certificate must be signed by the cluster's CA.
@@ -113,7 +113,10 @@ impl Action for WaitFor {
             };
             if begun.elapsed() >= cx.limit {
                 let limit = Span::from_secs(cx.limit.as_secs());
-                return Err(ActionError::Failed { what: format!("waiting for {limit}"), reason: format!("last seen: {seen}") });
+                return Err(ActionError::Failed {
+                    what: format!("waiting for {limit}"),
+                    reason: format!("last seen: {seen}"),
+                });
             }
             cx.tell.note(&seen);
             tokio::time::sleep(self.every.duration().max(Duration::from_millis(100))).await;
@@ -134,7 +137,8 @@ impl Action for WaitFor {
 }
 
 async fn tcp(cx: &Context<'_>, address: &str) -> Result<Option<String>, ActionError> {
-    let wrong = || ActionError::Failed { what: format!("waiting for `{address}`"), reason: "it is no `host:port`".to_owned() };
+    let wrong =
+        || ActionError::Failed { what: format!("waiting for `{address}`"), reason: "it is no `host:port`".to_owned() };
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
     match cx.target.transport().open_tcp(host.trim_matches(['[', ']']), port).await {
@@ -144,7 +148,7 @@ async fn tcp(cx: &Context<'_>, address: &str) -> Result<Option<String>, ActionEr
 }
 
 async fn command(cx: &Context<'_>, line: &str) -> Result<Option<String>, ActionError> {
-    let reply = cx.target.ask(&format!("sh -c {} 2>&1", quote(line))).await?;
+    let reply = cx.target.look(&format!("sh -c {} 2>&1", quote(line))).await?;
     if reply.status == 0 {
         return Ok(None);
     }

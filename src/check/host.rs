@@ -3,6 +3,7 @@
 use super::{Look, TargetLook};
 use crate::actions::Finding;
 use crate::report::human_seconds;
+use crate::target::{PathKind, PathState};
 
 /// What a control plane listens on.
 const PORTS: [(u16, &str); 6] = [
@@ -28,7 +29,12 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
     let facts = &target.facts;
     let mut findings = vec![Finding::ok(
         "target",
-        format!("{} is {} ({}), reached as root", look.inventory.target.host, facts.hostname, facts.address.as_deref().unwrap_or("no default address")),
+        format!(
+            "{} is {} ({}), reached as root",
+            look.inventory.target.host,
+            facts.hostname,
+            facts.address.as_deref().unwrap_or("no default address")
+        ),
     )];
     findings.push(clock(look, target));
     findings.extend(ports(target));
@@ -38,13 +44,17 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
 }
 
 fn clock(look: &Look, target: &TargetLook) -> Finding {
-    let skew = target.skew.as_secs_f64();
+    let skew = target.skew;
     let limit = look.inventory.policy.max_clock_skew;
     let said = format!("the target's clock is {skew:+.1}s off this one's; up to {limit} is allowed");
     if skew.abs() <= limit.duration().as_secs_f64() {
         return Finding::ok("clock", said);
     }
-    Finding::error("clock-skew", said, "certificates and leases depend on the time: set the target's clock, then run again")
+    Finding::error(
+        "clock-skew",
+        said,
+        "certificates and leases depend on the time: set the target's clock, then run again",
+    )
 }
 
 fn ports(target: &TargetLook) -> Vec<Finding> {
@@ -64,8 +74,14 @@ fn ports(target: &TargetLook) -> Vec<Finding> {
 }
 
 fn existing(target: &TargetLook) -> Vec<Finding> {
-    let found: Vec<&str> =
-        target.facts.paths.iter().filter(|path| path.holds_something()).map(|path| path.path.as_str()).collect();
+    let holds = |state: &PathState| state.kind != PathKind::Absent && !state.empty;
+    let found: Vec<&str> = target
+        .facts
+        .paths
+        .iter()
+        .filter(|(path, state)| *path != crate::target::HOME && holds(state))
+        .map(|(path, _)| path.as_str())
+        .collect();
     if found.is_empty() {
         return vec![Finding::ok("existing-data", "nothing of an older control plane is on the target")];
     }
@@ -78,7 +94,7 @@ fn existing(target: &TargetLook) -> Vec<Finding> {
 
 /// Nodes and clients look for the control plane at one address: is it the target's?
 fn endpoint(look: &Look, target: &TargetLook) -> Option<Finding> {
-    let host = look.inventory.cluster.endpoint_host();
+    let (host, _) = crate::inventory::split_endpoint(&look.inventory.cluster.endpoint)?;
     host.parse::<std::net::IpAddr>().ok()?;
     if target.facts.addresses.iter().any(|address| address == host) {
         return Some(Finding::ok("endpoint", format!("the target has the control-plane address {host}")));
@@ -92,14 +108,22 @@ fn endpoint(look: &Look, target: &TargetLook) -> Option<Finding> {
 
 /// Does another run hold the target?
 pub(super) fn check_lock(look: &Look) -> Vec<Finding> {
-    let Ok(TargetLook { holder: Some(holder), .. }) = &look.target else {
+    let Ok(TargetLook { holder: Some((holder, live)), facts, .. }) = &look.target else {
         return Vec::new();
     };
-    let since = look.now.duration_since(holder.heartbeat);
-    let age = human_seconds(since.as_secs_f64().max(0.0));
+    #[expect(clippy::cast_precision_loss, reason = "a time span for the eye")]
+    let age = human_seconds((facts.clock - holder.heartbeat as f64).max(0.0));
+    let state = match (live, holder.stopped) {
+        (true, _) => "alive",
+        (false, true) => "stopped part way",
+        (false, false) => "without a sign of life",
+    };
     vec![Finding::error(
         HELD,
-        format!("run {} of {} holds the target (state {}, last sign of life {age} ago)", holder.run, holder.controller, holder.state),
+        format!(
+            "run {} of {} holds the target: it is {state} (last sign of life {age} ago)",
+            holder.run, holder.controller
+        ),
         format!(
             "`drctl resume {0}` or `drctl rollback {0}` on that controller; if it is lost for ever, `--take-over {0}` here",
             holder.run

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::net::TcpStream;
 
 use crate::engine::chain;
@@ -17,6 +17,9 @@ use crate::transport::Ssh;
 
 /// How long an address is given to answer before it counts as silent.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// What a playbook usually changes, and drctl's own folder.
+pub const PATHS: &[&str] = &[crate::target::HOME, "/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet"];
 
 /// Everything that was seen.
 #[derive(Debug)]
@@ -48,10 +51,10 @@ pub struct TargetLook {
     pub target: Arc<Target>,
     /// What was gathered.
     pub facts: Arc<Facts>,
-    /// The target's clock less the controller's.
-    pub skew: SignedDuration,
-    /// Who holds the target, when somebody does.
-    pub holder: Option<Holder>,
+    /// The target's clock less the controller's, in seconds.
+    pub skew: f64,
+    /// Who holds the target, and whether that one is live, when somebody does.
+    pub holder: Option<(Holder, bool)>,
 }
 
 /// An address of the old control plane, and whether something answered there.
@@ -100,19 +103,14 @@ async fn read_pki(pki: &PkiFiles) -> Vec<(String, Result<Secret, String>)> {
 }
 
 async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, String> {
-    let ssh = Ssh::new(&inventory.target).await.map_err(|error| chain(&error))?;
+    let ssh = Ssh::new(&inventory.target).map_err(|error| chain(&error))?;
     let target = Target::new(Arc::new(ssh), run);
     let before = Timestamp::now();
-    let facts = target.facts().await.map_err(|error| chain(&error))?;
+    let facts = target.facts(PATHS).await.map_err(|error| chain(&error))?;
     let after = Timestamp::now();
-    let middle = before + after.duration_since(before) / 2;
+    let middle = before.as_duration().as_secs_f64().midpoint(after.as_duration().as_secs_f64());
     let holder = target.holder().await.map_err(|error| chain(&error))?;
-    Ok(TargetLook {
-        skew: facts.clock.duration_since(middle),
-        facts: Arc::new(facts),
-        target: Arc::new(target),
-        holder,
-    })
+    Ok(TargetLook { skew: facts.clock - middle, facts: Arc::new(facts), target: Arc::new(target), holder })
 }
 
 async fn probe(inventory: &Inventory) -> Vec<Answer> {

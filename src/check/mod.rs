@@ -10,7 +10,8 @@ mod snapshot;
 mod space;
 mod tools;
 
-pub use look::{Answer, Look, TargetLook, look};
+pub use host::HELD;
+pub use look::{Answer, Look, PATHS, TargetLook, look};
 
 use crate::actions::{Finding, PlanContext, Severity};
 

@@ -8,18 +8,25 @@ use crate::inventory::Secret;
 use crate::pki::{Certificate, Tie, examine};
 
 pub(super) fn check(look: &Look) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = look.pki_contents.iter().filter_map(|(name, read)| unreadable(name, read)).collect();
+    let mut findings: Vec<Finding> =
+        look.pki_contents.iter().filter_map(|(name, read)| unreadable(name, read)).collect();
     findings.extend(look.pki.found().filter_map(too_open));
     match (content(look, "ca.crt"), content(look, "ca.key")) {
         (Some(certificate), Some(key)) => findings.extend(pair(look, certificate, key)),
         (certificate, key) => {
             let absent = [("ca.crt", certificate.is_none()), ("ca.key", key.is_none())];
             let unread = |name: &str| look.pki_contents.iter().any(|(read, _)| read == name);
-            findings.extend(absent.into_iter().filter(|(name, absent)| *absent && !unread(name)).map(|(name, _)| missing(name)));
+            findings.extend(
+                absent.into_iter().filter(|(name, absent)| *absent && !unread(name)).map(|(name, _)| missing(name)),
+            );
         }
     }
-    findings.extend(look.pki.missing().into_iter().map(|(name, lost)| {
-        Finding::warning("pki-incomplete", format!("no `{name}` is in the inventory: {lost}"), "save it with the next backup; `[pki]` says where it is")
+    findings.extend(look.pki.missing().map(|(name, lost)| {
+        Finding::warning(
+            "pki-incomplete",
+            format!("no `{name}` is in the inventory: {lost}"),
+            "save it with the next backup; `[pki]` says where it is",
+        )
     }));
     findings
 }
@@ -65,7 +72,10 @@ fn pair(look: &Look, certificate: &Secret, key: &Secret) -> Vec<Finding> {
         if examination.is_sound() {
             findings.push(Finding::ok(
                 "ca",
-                format!("ca.crt and ca.key belong together: {}, valid until {}, SHA256 {}", authority.subject, authority.not_after, authority.sha256),
+                format!(
+                    "ca.crt and ca.key belong together: {}, valid until {}, SHA256 {}",
+                    authority.subject, authority.not_after, authority.sha256
+                ),
             ));
         }
         findings.extend(belongs(look, authority));

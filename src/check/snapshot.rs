@@ -64,7 +64,11 @@ fn age(look: &Look) -> Finding {
         );
     }
     if age.as_secs_f64() < -look.inventory.policy.max_clock_skew.duration().as_secs_f64() {
-        return Finding::warning("snapshot-from-the-future", said, "the clock of the host that saved it, or this one's, is wrong");
+        return Finding::warning(
+            "snapshot-from-the-future",
+            said,
+            "the clock of the host that saved it, or this one's, is wrong",
+        );
     }
     Finding::ok("snapshot-age", said)
 }

@@ -15,18 +15,19 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
         return Vec::new();
     };
     let size = search.chosen.size;
-    let mut needs: BTreeMap<&str, (u64, u64, &str)> = BTreeMap::new();
+    let mut needs: BTreeMap<u64, (u64, u64, Vec<&str>)> = BTreeMap::new();
     for (path, bytes) in [(crate::target::HOME, size + SMALL), ("/var/lib/etcd", size + LOG)] {
-        if let Some(fs) = target.facts.filesystem_of(path) {
-            let need = needs.entry(fs.mounted_on.as_str()).or_insert((0, fs.free, path));
+        if let Some(filesystem) = target.facts.paths.get(path).and_then(|state| state.filesystem.as_ref()) {
+            let need = needs.entry(filesystem.id).or_insert((0, filesystem.free, Vec::new()));
             need.0 += bytes;
+            need.2.push(path);
         }
     }
-    needs.into_iter().map(|(mount, (need, free, path))| judge(mount, need, free, path)).collect()
+    needs.into_values().map(|(need, free, paths)| judge(need, free, &paths.join(" and "))).collect()
 }
 
-fn judge(mount: &str, need: u64, free: u64, path: &str) -> Finding {
-    let said = format!("{path} (on {mount}) needs {} MiB, {} MiB are free", need >> 20, free >> 20);
+fn judge(need: u64, free: u64, paths: &str) -> Finding {
+    let said = format!("{paths} need {} MiB, {} MiB are free", need >> 20, free >> 20);
     if free >= need {
         return Finding::ok("space", said);
     }

@@ -11,15 +11,15 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
     if !uses_kubeadm {
         return Vec::new();
     }
-    let Some(kubeadm) = target.facts.tool("kubeadm") else {
+    let Some(kubeadm) = target.facts.tools.get("kubeadm") else {
         return vec![Finding::error(
             "no-kubeadm",
             "the target has no `kubeadm` in its PATH",
             "install kubeadm and kubelet of the cluster's version on the target",
         )];
     };
-    let mut findings = vec![version(look, &kubeadm.version)];
-    if target.facts.tool("kubelet").is_none() {
+    let mut findings = vec![version(look, kubeadm.version.as_deref().unwrap_or("of an unknown version"))];
+    if !target.facts.tools.contains_key("kubelet") {
         findings.push(Finding::error(
             "no-kubelet",
             "the target has no `kubelet` in its PATH",

@@ -80,7 +80,9 @@ pub(super) fn next_steps(left: &Left, run: &str) -> Vec<String> {
         Left::Failed { proof: true, .. } => {
             either(format!("the control plane is up but not proven: look, then `drctl resume {run}` proves again"))
         }
-        Left::Failed { .. } => either(format!("mend what the error says, then `drctl resume {run}` tries the step again")),
+        Left::Failed { .. } => {
+            either(format!("mend what the error says, then `drctl resume {run}` tries the step again"))
+        }
         Left::LostContact { .. } => either(format!("see why the target is out of reach, then `drctl resume {run}`")),
         Left::Unknown { .. } => either(format!("look at the target, then `drctl resume {run}`")),
         Left::NeedsPerson { .. } => {
@@ -117,7 +119,9 @@ impl Fault {
         match self {
             Self::Load(_) | Self::Usage { .. } => Exit::Usage,
             Self::Runs(RunsError::Journal(JournalError::Busy { .. })) | Self::Held(_) => Exit::Held,
-            Self::Runs(RunsError::Unknown { .. } | RunsError::Ambiguous { .. } | RunsError::NoneOpen { .. }) => Exit::Usage,
+            Self::Runs(RunsError::Unknown { .. } | RunsError::Ambiguous { .. } | RunsError::NoneOpen { .. }) => {
+                Exit::Usage
+            }
             Self::Checks(findings) if findings.iter().any(|finding| finding.name == crate::check::HELD) => Exit::Held,
             Self::Checks(_) | Self::Target(_) => Exit::Checks,
             Self::Runs(_) | Self::Engine(_) | Self::Io { .. } => Exit::Stopped,
@@ -160,9 +164,12 @@ impl Fault {
             Self::Held(message) => (message.clone(), "wait for it, or see `drctl resume` and `--take-over`".to_owned()),
             Self::Engine(error) => (
                 chain(error),
-                "free space on the controller's disk, then `drctl resume`; the target stands at its last checkpoint".to_owned(),
+                "free space on the controller's disk, then `drctl resume`; the target stands at its last checkpoint"
+                    .to_owned(),
             ),
-            Self::Io { what, source } => (format!("could not {what}: {source}"), "see the path and its permissions".to_owned()),
+            Self::Io { what, source } => {
+                (format!("could not {what}: {source}"), "see the path and its permissions".to_owned())
+            }
         }
     }
 }

@@ -30,11 +30,8 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
         });
     };
     let header = header(&session, args, &id, &search.chosen);
-    let frozen = Frozen {
-        inventory: &session.inventory_text,
-        playbook: &session.playbook.text,
-        snapshot: &search.chosen,
-    };
+    let frozen =
+        Frozen { inventory: &session.inventory_text, playbook: &session.playbook.text, snapshot: &search.chosen };
     let (folder, journal, record) = session.runs().begin(header.clone(), &frozen)?;
     if let Err(fault) = hold(&target.target, args.site.take_over.as_deref()).await {
         folder.forget()?;
@@ -65,10 +62,13 @@ fn confirm(session: &Session, yes: bool) -> Result<(), Fault> {
     if yes {
         return Ok(());
     }
-    let question = format!("Restore cluster {} onto {}?", session.inventory.cluster.name, session.inventory.target.host);
+    let question =
+        format!("Restore cluster {} onto {}?", session.inventory.cluster.name, session.inventory.target.host);
     match session.face.confirm(&question) {
         Some(true) => Ok(()),
-        Some(false) => Err(Fault::Usage { message: "not confirmed; nothing was touched".to_owned(), help: String::new() }),
+        Some(false) => {
+            Err(Fault::Usage { message: "not confirmed; nothing was touched".to_owned(), help: String::new() })
+        }
         None => Err(Fault::Usage {
             message: "there is no terminal to ask for confirmation; nothing was touched".to_owned(),
             help: "automation passes `--yes`".to_owned(),
@@ -86,7 +86,11 @@ fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHe
         cluster: session.inventory.cluster.name.clone(),
         host: session.inventory.target.host.clone(),
         inventory: absolute(&args.site.inventory).display().to_string(),
-        playbook: args.site.playbook.as_ref().map_or("embedded".to_owned(), |path| absolute(path).display().to_string()),
+        playbook: args
+            .site
+            .playbook
+            .as_ref()
+            .map_or("embedded".to_owned(), |path| absolute(path).display().to_string()),
         inventory_sha256: hex(&session.inventory_text),
         playbook_sha256: hex(&session.playbook.text),
         snapshot: SnapshotRef {
@@ -104,4 +108,3 @@ fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHe
 fn hex(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
-

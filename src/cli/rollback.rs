@@ -40,7 +40,9 @@ fn confirm(taken_up: &TakenUp, yes: bool) -> Result<(), Fault> {
         (true, _) => Ok(()),
         (false, ask) => match ask() {
             Some(true) => Ok(()),
-            Some(false) => Err(Fault::Usage { message: "not confirmed; nothing was touched".to_owned(), help: String::new() }),
+            Some(false) => {
+                Err(Fault::Usage { message: "not confirmed; nothing was touched".to_owned(), help: String::new() })
+            }
             None => Err(Fault::Usage {
                 message: "there is no terminal to ask for confirmation; nothing was touched".to_owned(),
                 help: "automation passes `--yes`".to_owned(),

@@ -16,7 +16,7 @@ use crate::inventory::{self, Inventory};
 use crate::playbook::{self, Playbook};
 use crate::report::{Report, past_durations};
 use crate::runs::{RunFolder, Runs};
-use crate::target::{LockOutcome, Target};
+use crate::target::{Claim, LockOutcome, Target};
 
 /// The files that were read, and where things are kept.
 #[derive(Debug)]
@@ -54,9 +54,10 @@ impl Session {
     /// Looks everywhere and shows what was found.
     pub(super) async fn look(&self, run: &str) -> (Look, Vec<Finding>) {
         let face = Arc::clone(&self.face);
-        let look =
-            check::look(Arc::clone(&self.inventory), Arc::clone(&self.playbook), &self.cache(), run, &|what| face.doing(what))
-                .await;
+        let look = check::look(Arc::clone(&self.inventory), Arc::clone(&self.playbook), &self.cache(), run, &|what| {
+            face.doing(what);
+        })
+        .await;
         let findings = check::findings(&look).await;
         self.face.findings(&findings);
         (look, findings)
@@ -101,7 +102,10 @@ pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
             .collect();
         return Err(Fault::Usage {
             message: format!("`--accept {name}` names no finding of this run"),
-            help: format!("the errors found are: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }),
+            help: format!(
+                "the errors found are: {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ),
         });
     }
     let refused: Vec<Finding> = check::refused(findings, &accepted).into_iter().cloned().collect();
@@ -110,20 +114,25 @@ pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
 
 /// Takes the target's lock for the run.
 pub(super) async fn hold(target: &Target, take_over: Option<&str>) -> Result<(), Fault> {
-    match target.acquire(&controller(), &user(), take_over).await? {
+    match target.acquire(Claim { controller: &controller(), user: &user(), take_over }).await? {
         LockOutcome::Acquired { .. } => Ok(()),
         LockOutcome::Held { holder, live } => Err(Fault::Held(format!(
-            "run {} of {} holds the target ({}, state {})",
+            "run {} of {} holds the target ({})",
             holder.run,
             holder.controller,
-            if live { "alive" } else { "no sign of life" },
-            holder.state
+            if live { "alive" } else { "stopped part way, or dead" },
         ))),
     }
 }
 
 /// Works on a run until it is left; then tells.
-pub(super) async fn work(mut engine: Engine, run: &Run, folder: &RunFolder, face: &dyn Face, asked: bool) -> Result<Exit, Fault> {
+pub(super) async fn work(
+    mut engine: Engine,
+    run: &Run,
+    folder: &RunFolder,
+    face: &dyn Face,
+    asked: bool,
+) -> Result<Exit, Fault> {
     let left = {
         let signals = tokio::spawn(stop_on_signal(run.stop.clone()));
         let left = engine.work().await;
@@ -133,7 +142,7 @@ pub(super) async fn work(mut engine: Engine, run: &Run, folder: &RunFolder, face
     let exit = Exit::of(&left, asked);
     if !matches!(exit, Exit::Done | Exit::RolledBack | Exit::Held) {
         // Best effort: the lock also says so by its age.
-        drop(run.target.park().await);
+        drop(run.target.stop().await);
     }
     let (state, records) = folder.read()?;
     face.report(&Report::of(&state, &records), &next_steps(&left, &folder.id));

@@ -40,7 +40,8 @@ impl TakenUp {
             None => runs.newest_open(what)?,
         };
         let (journal, state) = folder.open()?;
-        let inventory = inventory::parse(&state.header.inventory, &folder.inventory()?, base_of(&state.header.inventory))?;
+        let inventory =
+            inventory::parse(&state.header.inventory, &folder.inventory()?, base_of(&state.header.inventory))?;
         let playbook = playbook::parse(&state.header.playbook, &folder.playbook()?, &inventory)?;
         let snapshot = sources::still_there(folder.snapshot()?, &inventory.sources, &state_dir.join("snapshots")).await;
         let face = face(globals.json(), globals.verbose > 0);
@@ -50,9 +51,9 @@ impl TakenUp {
     /// Connects, takes the lock, and is ready to work.
     pub(super) async fn engine(self) -> Result<(Engine, Run, RunFolder, Arc<dyn Face>), Fault> {
         self.face.doing(&format!("connecting to {}", self.state.header.host));
-        let ssh = Ssh::new(&self.inventory.target).await.map_err(|error| Fault::Target(error.into()))?;
+        let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::Target(error.into()))?;
         let target = Target::new(Arc::new(ssh), &self.folder.id);
-        let facts = target.facts().await?;
+        let facts = target.facts(crate::check::PATHS).await?;
         hold(&target, None).await?;
         let pki = PkiFiles::find(&self.inventory.pki);
         let mut values = self.inventory.values();

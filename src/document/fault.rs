@@ -42,7 +42,8 @@ impl Diagnostic for Fault {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let main = LabeledSpan::new_primary_with_span(Some(self.label.clone()), self.span.clone());
-        let also = self.also.iter().map(|(span, label)| LabeledSpan::new_with_span(Some((*label).to_owned()), span.clone()));
+        let also =
+            self.also.iter().map(|(span, label)| LabeledSpan::new_with_span(Some((*label).to_owned()), span.clone()));
         Some(Box::new(std::iter::once(main).chain(also)))
     }
 }
@@ -81,20 +82,20 @@ pub enum LoadError {
 
 /// All that is wrong with a file.
 #[derive(Debug, Error, Diagnostic)]
-#[error("the {what} `{}` has {}", path.display(), count(faults.len()))]
+#[error("the {what} `{}` has {}", path.display(), count(all.len()))]
 pub struct Faults {
     what: &'static str,
     path: PathBuf,
     #[source_code]
     text: NamedSource<String>,
     #[related]
-    faults: Vec<Fault>,
+    all: Vec<Fault>,
 }
 
 impl LoadError {
-    pub(super) fn faults(what: &'static str, path: &Path, text: String, faults: Vec<Fault>) -> Self {
+    pub(super) fn faults(what: &'static str, path: &Path, text: String, all: Vec<Fault>) -> Self {
         let text = NamedSource::new(path.display().to_string(), text);
-        Self::Faults(Box::new(Faults { what, path: path.to_owned(), text, faults }))
+        Self::Faults(Box::new(Faults { what, path: path.to_owned(), text, all }))
     }
 }
 
@@ -104,7 +105,11 @@ fn count(faults: usize) -> String {
 
 fn read_help(what: &str, source: &std::io::Error) -> String {
     if source.kind() == std::io::ErrorKind::NotFound {
-        let example = if what == "inventory" { "inventory.example.toml shows every key" } else { "without `--playbook` the shipped one is used" };
+        let example = if what == "inventory" {
+            "inventory.example.toml shows every key"
+        } else {
+            "without `--playbook` the shipped one is used"
+        };
         format!("check the path after `--{what}`; {example}")
     } else {
         format!("the {what} must be a file that this user may read")

@@ -38,8 +38,7 @@ pub(crate) struct Located<'t>(pub(crate) Spanned<DeValue<'t>>);
 
 /// Reads a file's text.
 pub(crate) fn read_file(what: &'static str, path: &Path) -> Result<String, LoadError> {
-    let bytes =
-        std::fs::read(path).map_err(|source| LoadError::Read { what, path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| LoadError::Read { what, path: path.to_owned(), source })?;
     String::from_utf8(bytes).map_err(|error| LoadError::NotText {
         what,
         path: path.to_owned(),
@@ -51,11 +50,17 @@ impl Document {
     /// Parses the text as far as it goes; `what` is `inventory` or `playbook`.
     pub(crate) fn parse<'t>(what: &'static str, path: &Path, text: &'t str) -> (Self, Located<'t>) {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let faults: Vec<Fault> = errors.iter().map(|error| words::of_syntax(error, text)).collect();
+        let mut faults: Vec<Fault> = errors.iter().map(|error| words::of_syntax(error, text)).collect();
+        faults.sort_by_key(|fault| fault.span.start);
+        // What follows in the same line is the parser finding its way back.
+        faults.dedup_by_key(|fault| text[..fault.span.start].matches('\n').count());
         let first = faults.iter().map(|fault| fault.span.start).min();
         let trusted = first.map_or(usize::MAX, |at| text[..at].rfind('\n').map_or(0, |line| line + 1));
         let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
-        (Self { what, path: path.to_owned(), text: text.to_owned(), faults, trusted, damaged: Vec::new() }, Located(root))
+        (
+            Self { what, path: path.to_owned(), text: text.to_owned(), faults, trusted, damaged: Vec::new() },
+            Located(root),
+        )
     }
 
     /// Reads a value, repairing it until it can be read; `more` are keys that are known besides its type's own.
@@ -108,16 +113,19 @@ impl<'t> Located<'t> {
     }
 
     fn at(&self, path: &str) -> Option<&Spanned<DeValue<'t>>> {
-        path.split('.').try_fold(&self.0, |value, part| match (value.get_ref().as_table(), value.get_ref().as_array()) {
-            (Some(table), _) => table.get(part),
-            (None, Some(array)) => array.get(part.parse::<usize>().ok()?),
-            (None, None) => None,
+        path.split('.').try_fold(&self.0, |value, part| {
+            match (value.get_ref().as_table(), value.get_ref().as_array()) {
+                (Some(table), _) => table.get(part),
+                (None, Some(array)) => array.get(part.parse::<usize>().ok()?),
+                (None, None) => None,
+            }
         })
     }
 
     /// Takes a key of a table out.
     pub(crate) fn take(&mut self, key: &str) -> Option<Located<'t>> {
-        self.0.get_mut().as_table_mut()?.remove(key).map(Located)
+        let DeValue::Table(table) = self.0.get_mut() else { return None };
+        table.remove(key).map(Located)
     }
 
     /// The elements, when it is an array.
@@ -127,15 +135,14 @@ impl<'t> Located<'t> {
 
     /// Where a word stands in one of its strings as it is written in the document's text.
     pub(crate) fn find(&self, text: &str, word: &str) -> Option<Range<usize>> {
-        match self.0.get_ref() {
-            DeValue::String(string) if string.contains(word) => {
-                let span = self.0.span();
-                let at = text.get(span.clone())?.find(word).map(|at| span.start + at);
-                Some(at.map_or(span, |at| at..at + word.len()))
-            }
-            DeValue::Table(table) => table.values().find_map(|value| Self(value.clone()).find(text, word)),
-            DeValue::Array(array) => array.iter().find_map(|value| Self(value.clone()).find(text, word)),
-            _ => None,
+        let value = self.0.get_ref();
+        if value.as_str().is_some_and(|string| string.contains(word)) {
+            let span = self.0.span();
+            let at = text.get(span.clone())?.find(word).map(|at| span.start + at);
+            return Some(at.map_or(span, |at| at..at + word.len()));
         }
+        let of_table = value.as_table().into_iter().flat_map(DeTable::values);
+        let of_array = value.as_array().into_iter().flat_map(|array| array.iter());
+        of_table.chain(of_array).find_map(|part| Self(part.clone()).find(text, word))
     }
 }

@@ -77,7 +77,8 @@ impl<'t, 'm> Repair<'t, 'm> {
     fn missing(&mut self, key: &str, span: Option<Range<usize>>) -> Next {
         let span = span.unwrap_or_else(|| self.root.span());
         let places = self.places();
-        let table = places.iter().filter(|place| place.table && place.value == span).max_by_key(|place| place.path.len());
+        let table =
+            places.iter().filter(|place| place.table && place.value == span).max_by_key(|place| place.path.len());
         let path = table.map(|place| place.path.clone()).unwrap_or_default();
         let span = table.map_or_else(|| self.root.span(), |place| place.value.clone());
         if !self.gone.contains(&(span.start, span.end, key.to_owned())) && span.start <= self.end {
@@ -161,7 +162,12 @@ impl<'t, 'm> Repair<'t, 'm> {
     /// Whether something was taken out of this table, or filled in.
     fn repaired(&self, place: &Place) -> bool {
         let Range { start, end } = place.value;
-        place.filled || self.gone.range((start, end, String::new())..).next().is_some_and(|gone| (gone.0, gone.1) == (start, end))
+        place.filled
+            || self
+                .gone
+                .range((start, end, String::new())..)
+                .next()
+                .is_some_and(|gone| (gone.0, gone.1) == (start, end))
     }
 
     fn places(&self) -> Vec<Place> {

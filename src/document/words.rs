@@ -13,12 +13,13 @@ pub(super) fn of_syntax(error: &Error, text: &str) -> Fault {
         None => (error.message(), None),
     };
     let help = match what {
-        "string values must be quoted" => Some("write a value behind `=`; text stands in quotes: `key = \"text\"`".to_owned()),
+        "string values must be quoted" => {
+            Some("write a value behind `=`; text stands in quotes: `key = \"text\"`".to_owned())
+        }
         "duplicate key" => Some("keep one of them; a key or table may be written once".to_owned()),
-        _ => expected.clone(),
+        _ => expected,
     };
-    let label = expected.unwrap_or_else(|| "here".to_owned());
-    Fault::new(within(error.span(), text), format!("not TOML: {what}"), label, help)
+    Fault::new(within(error.span(), text), format!("not TOML: {what}"), "here", help)
 }
 
 /// A span of the text: on character boundaries, and not behind its end.
@@ -51,9 +52,12 @@ pub(super) fn of_type(message: &str, span: Range<usize>, text: &str, more: &[&st
         _ if what.starts_with("invalid length ") => {
             Fault::new(span, format!("expected {}", expected_words(expected)), "wrong here", None)
         }
-        "wanted exactly 1 element" => {
-            Fault::new(span, "expected exactly one key in this table", "has more, or none", "keep the one that is meant".to_owned())
-        }
+        "wanted exactly 1 element" => Fault::new(
+            span,
+            "expected exactly one key in this table",
+            "has more, or none",
+            "keep the one that is meant".to_owned(),
+        ),
         "wanted string or table" => Fault::new(span, "expected text or a table", "is neither", None),
         _ => of_own(message, span),
     }

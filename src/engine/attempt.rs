@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{ActionError, Context, Outcome, SetAside, Tell, Verdict};
 use crate::event::{Event, Live};
-use crate::target::JobStatus;
+use crate::target::JobState;
 use crate::text::Values;
 
 /// How much longer than its own limit a step is waited for, so that a job's own limit speaks first.
@@ -100,10 +100,12 @@ impl Engine {
     pub(super) async fn settle(&mut self, step: usize, attempt: u32) -> Step<()> {
         let name = self.run.playbook.steps[step].name.clone();
         let values = self.values();
-        match self.run.target.job_status(&name, attempt).await {
+        match self.run.target.job_state(&name, attempt, crate::target::APPLY).await {
             // `apply` attaches to the job that is there instead of starting one.
-            Ok(JobStatus::Running | JobStatus::Exited { .. }) => return self.apply(step, attempt).await,
-            Ok(JobStatus::NeverStarted | JobStatus::Rebooted | JobStatus::Lost) => {}
+            Ok(JobState::Running | JobState::Exited { .. } | JobState::TimedOut) => {
+                return self.apply(step, attempt).await;
+            }
+            Ok(JobState::NeverStarted | JobState::Rebooted | JobState::Lost) => {}
             Err(error) => return self.failed_attempt(step, &error.into()),
         }
         let verdict = {
@@ -126,21 +128,22 @@ impl Engine {
         let attempt = self.state.attempts[step];
         match self.undo_and_put_back(step, attempt, &values).await {
             Ok(()) => Ok(self.note(Event::UndoDone { step: name })?),
-            Err(error) => match Left::of(&error) {
-                Some(left) => Err(Halt::Left(left)),
-                None => {
+            Err(error) => {
+                if let Some(left) = Left::of(&error) {
+                    Err(Halt::Left(left))
+                } else {
                     let error = chain(&error);
                     self.note(Event::UndoFailed { step: name.clone(), error: error.clone() })?;
                     Err(Halt::Left(Left::NeedsPerson { step: name, error }))
                 }
-            },
+            }
         }
     }
 
     async fn undo_and_put_back(&self, step: usize, attempt: u32, values: &Values) -> Result<(), ActionError> {
         let tell = self.run.tell(step);
         let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
-        self.run.target.stop_jobs(cx.step).await?;
+        self.run.target.end_job(cx.step, attempt, crate::target::APPLY).await?;
         self.run.playbook.steps[step].action.undo(&cx).await?;
         Ok(self.run.target.put_back(cx.step).await?)
     }

@@ -152,7 +152,7 @@ mod tests {
         let name = |step: usize| format!("s{step}");
         let mut note = |event: Event| state.apply(&event).expect("the engine only does what is legal");
         let dies = |chance: &mut Chance| chance.draw() % 5 == 1;
-        let mut outcome = |note: &mut dyn FnMut(Event), step: usize, chance: &mut Chance| match chance.draw() % 4 {
+        let outcome = |note: &mut dyn FnMut(Event), step: usize, chance: &mut Chance| match chance.draw() % 4 {
             1 => note(Event::StepFailed { step: name(step), error: String::new() }),
             _ => note(Event::StepDone { step: name(step), outputs: Default::default() }),
         };
@@ -174,7 +174,7 @@ mod tests {
                 outcome(&mut note, *step, chance);
             }
             Decision::Settle { step, .. } => {
-                if chance.draw() % 2 == 0 {
+                if chance.draw().is_multiple_of(2) {
                     outcome(&mut note, *step, chance);
                 } else {
                     note(Event::UndoStarted { step: name(*step) });

@@ -215,18 +215,18 @@ impl Engine {
     /// The target is let go before the last record: a crash in between lets it go once more.
     async fn finish(&mut self, ending: Ending) -> Step<()> {
         if ending == Ending::RolledBack {
-            self.run.target.discard().await.map_err(|error| self.cannot_end(&error))?;
+            self.run.target.discard().await.map_err(|error| cannot_end(&error))?;
         }
-        self.run.target.release().await.map_err(|error| self.cannot_end(&error))?;
+        self.run.target.release().await.map_err(|error| cannot_end(&error))?;
         Ok(self.note(Event::Finished { ending })?)
     }
+}
 
-    fn cannot_end(&self, error: &TargetError) -> Halt {
-        Halt::Left(match error {
-            TargetError::LostLock { .. } => Left::LostLock { reason: error.to_string() },
-            _ => Left::LostContact { reason: error.to_string() },
-        })
-    }
+fn cannot_end(error: &TargetError) -> Halt {
+    Halt::Left(match error {
+        TargetError::LostLock { .. } => Left::LostLock { reason: error.to_string() },
+        _ => Left::LostContact { reason: chain(error) },
+    })
 }
 
 impl Left {
@@ -246,7 +246,9 @@ impl Left {
     fn of(error: &ActionError) -> Option<Self> {
         match error {
             ActionError::Interrupted => Some(Self::Interrupted),
-            ActionError::Target(lost @ TargetError::LostLock { .. }) => Some(Self::LostLock { reason: lost.to_string() }),
+            ActionError::Target(lost @ TargetError::LostLock { .. }) => {
+                Some(Self::LostLock { reason: lost.to_string() })
+            }
             lost if lost.is_lost_contact() => Some(Self::LostContact { reason: chain(lost) }),
             _ => None,
         }

@@ -38,7 +38,11 @@ impl Bars {
     /// With all the output of commands when verbose, else its tail.
     pub fn new(verbose: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_style(ProgressStyle::default_spinner().template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_style(
+            ProgressStyle::default_spinner()
+                .template("{spinner} {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        );
         Self { bar, shown: Mutex::default(), verbose }
     }
 
@@ -143,7 +147,9 @@ impl Face for Bars {
 
     fn findings(&self, findings: &[Finding]) {
         self.bar.finish_and_clear();
-        findings.iter().for_each(|finding| self.print(&finding_lines(finding)));
+        for finding in findings {
+            self.print(&finding_lines(finding));
+        }
     }
 
     fn plan(&self, plan: &Plan) {
@@ -153,6 +159,8 @@ impl Face for Bars {
     fn report(&self, report: &Report, next: &[String]) {
         self.bar.finish_and_clear();
         self.print(&format!("\n{report}"));
-        next.iter().for_each(|next| self.print(&format!("next     {next}")));
+        for next in next {
+            self.print(&format!("next     {next}"));
+        }
     }
 }

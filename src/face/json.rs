@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::report::Report;
 
 /// NDJSON.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Json {
     begun: std::sync::Once,
 }
@@ -37,6 +37,12 @@ struct Version {
 struct Ended<'a> {
     report: &'a Report,
     next: &'a [String],
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Self { begun: std::sync::Once::new() }
+    }
 }
 
 impl Json {

@@ -63,7 +63,9 @@ impl Face for Plain {
     }
 
     fn findings(&self, findings: &[Finding]) {
-        findings.iter().for_each(|finding| line(&finding_lines(finding)));
+        for finding in findings {
+            line(&finding_lines(finding));
+        }
     }
 
     fn plan(&self, plan: &Plan) {
@@ -72,6 +74,8 @@ impl Face for Plain {
 
     fn report(&self, report: &Report, next: &[String]) {
         line(&format!("\n{report}"));
-        next.iter().for_each(|next| line(&format!("next     {next}")));
+        for next in next {
+            line(&format!("next     {next}"));
+        }
     }
 }

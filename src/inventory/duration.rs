@@ -14,11 +14,13 @@ pub struct Span(Duration);
 
 impl Span {
     /// So many seconds.
+    #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
     /// As the standard library counts.
+    #[must_use]
     pub const fn duration(self) -> Duration {
         self.0
     }

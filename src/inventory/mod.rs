@@ -6,6 +6,7 @@
 mod duration;
 mod load;
 mod paths;
+mod pki_files;
 mod rules;
 mod secret;
 mod values;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 
 pub use duration::Span;
 pub use load::{Loaded, load, parse};
+pub use pki_files::{PkiFile, PkiFiles};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use values::{NAMES, split_endpoint};
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret as _, SecretSlice};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use thiserror::Error;
 use tokio::process::Command;
 
@@ -65,11 +65,13 @@ pub enum SecretError {
 
 impl Secret {
     /// Takes the bytes over.
+    #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes.into())
     }
 
     /// The bytes, for the one place that needs them.
+    #[must_use]
     pub fn expose(&self) -> &[u8] {
         self.0.expose_secret()
     }
@@ -83,6 +85,7 @@ impl std::fmt::Debug for Secret {
 
 impl SecretRef {
     /// The file, when it is one.
+    #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -93,9 +96,10 @@ impl SecretRef {
     /// The bytes as they are (keys, certificates).
     pub async fn read(&self) -> Result<Secret, SecretError> {
         match self {
-            Self::File(path) => {
-                tokio::fs::read(path).await.map(Secret::new).map_err(|source| SecretError::File { path: path.clone(), source })
-            }
+            Self::File(path) => tokio::fs::read(path)
+                .await
+                .map(Secret::new)
+                .map_err(|source| SecretError::File { path: path.clone(), source }),
             Self::Env(name) => std::env::var_os(name)
                 .map(|value| Secret::new(std::os::unix::ffi::OsStringExt::into_vec(value)))
                 .ok_or_else(|| SecretError::Env { name: name.clone() }),
@@ -118,6 +122,7 @@ impl SecretRef {
     }
 
     /// Mode bits that let others read the file; `None` when it is private or no file.
+    #[must_use]
     pub fn too_open(&self) -> Option<u32> {
         let mode = std::fs::metadata(self.path()?).ok()?.mode() & 0o777;
         (mode & 0o077 != 0).then_some(mode)
@@ -146,7 +151,8 @@ fn ask(question: &str) -> Result<Secret, SecretError> {
     let mut quiet = before.clone();
     quiet.local_modes.remove(rustix::termios::LocalModes::ECHO);
     let restore = |tty: &std::fs::File| rustix::termios::tcsetattr(tty, rustix::termios::OptionalActions::Now, &before);
-    rustix::termios::tcsetattr(&tty, rustix::termios::OptionalActions::Now, &quiet).map_err(|error| none(error.into()))?;
+    rustix::termios::tcsetattr(&tty, rustix::termios::OptionalActions::Now, &quiet)
+        .map_err(|error| none(error.into()))?;
     let answer = (|| {
         write!(&tty, "{question}: ")?;
         let mut line = String::new();
@@ -204,9 +210,7 @@ impl JsonSchema for SecretRef {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let one = |key: &str, value: serde_json::Value| {
-            serde_json::json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false})
-        };
+        let one = |key: &str, value: serde_json::Value| serde_json::json!({"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": false});
         json_schema!({
             "description": "Where a secret is; never the secret itself.",
             "oneOf": [

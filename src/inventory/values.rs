@@ -25,6 +25,7 @@ pub const NAMES: &[&str] = &[
 
 impl Inventory {
     /// What names stand for; those of unset keys are not among them.
+    #[must_use]
     pub fn values(&self) -> Values {
         let cluster = &self.cluster;
         let (host, port) = split_endpoint(&cluster.endpoint).unzip();
@@ -50,6 +51,7 @@ impl Inventory {
 }
 
 /// Host and port of `host:port` or `[address]:port`.
+#[must_use]
 pub fn split_endpoint(endpoint: &str) -> Option<(&str, u16)> {
     let (host, port) = endpoint.rsplit_once(':')?;
     let port = port.parse().ok().filter(|number| *number != 0 && !port.starts_with('+'))?;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use super::JournalError;
 use super::file::io;
 use super::record::{FIRST, Record};
-use super::JournalError;
 use crate::engine::{IllegalEvent, StepState};
 use crate::event::{Direction, Ending, Event, FORMAT, RunHeader};
 use crate::text::Values;
@@ -88,7 +88,11 @@ impl RunState {
         let mut state = Self::begun((**header).clone());
         for record in records {
             let line = usize::try_from(record.seq).unwrap_or(usize::MAX);
-            state.apply(&record.data).map_err(|source| JournalError::Illegal { path: path.to_owned(), line, source })?;
+            state.apply(&record.data).map_err(|source| JournalError::Illegal {
+                path: path.to_owned(),
+                line,
+                source,
+            })?;
         }
         Ok(state)
     }

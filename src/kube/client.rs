@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::Credentials;
 use crate::actions::Context;
 use crate::engine::chain;
+use crate::inventory::Secret;
 use crate::transport::Transport;
 use crate::tunnel::Tunnel;
 
@@ -108,7 +109,12 @@ impl ApiClient {
         format!("{}{path}", self.base)
     }
 
-    async fn send(&self, method: &'static str, path: &str, request: reqwest::RequestBuilder) -> Result<String, ApiError> {
+    async fn send(
+        &self,
+        method: &'static str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<String, ApiError> {
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let body = response.text().await.map_err(unreachable)?;
@@ -127,12 +133,20 @@ pub async fn http_status(cx: &Context<'_>, url: &str) -> Result<(), String> {
     let host = parsed.host_str().ok_or_else(|| format!("`{url}` names no host"))?.to_owned();
     let port = parsed.port_or_known_default().ok_or_else(|| format!("`{url}` names no port"))?;
     let tunnel = Tunnel::open(cx.target.transport(), &host, port).await.map_err(|error| chain(&error))?;
-    let ca = cx.pki.read("ca.crt").await.map_err(|error| chain(&error))?;
-    let http = client(tls(ca.expose(), None).map_err(|error| chain(&error))?, &host, &tunnel).map_err(|error| chain(&error))?;
+    let ca = root_ca(cx).await?;
+    let http = client(tls(ca.expose(), None).map_err(|error| chain(&error))?, &host, &tunnel)
+        .map_err(|error| chain(&error))?;
     let through = tunnelled(parsed, &tunnel).ok_or_else(|| format!("`{url}` cannot be tunnelled"))?;
-    let response = http.get(through).header("host", format!("{host}:{port}")).send().await.map_err(|error| chain(&error))?;
+    let response =
+        http.get(through).header("host", format!("{host}:{port}")).send().await.map_err(|error| chain(&error))?;
     let status = response.status();
     if status.is_success() || status.is_redirection() { Ok(()) } else { Err(format!("{url} answered {status}")) }
+}
+
+/// The cluster's CA as the inventory has it.
+pub async fn root_ca(cx: &Context<'_>) -> Result<Secret, String> {
+    let file = cx.pki.get("ca.crt").ok_or("the inventory names no `ca.crt`")?;
+    file.source.read().await.map_err(|error| chain(&error))
 }
 
 fn tunnelled(mut url: reqwest::Url, tunnel: &Tunnel) -> Option<reqwest::Url> {
@@ -179,7 +193,8 @@ fn tls(ca: &[u8], credentials: Option<&Credentials>) -> Result<ClientConfig, Api
 }
 
 fn parse(body: &str) -> Result<Value, ApiError> {
-    serde_json::from_str(body).map_err(|error| ApiError::Unreachable { reason: format!("its answer is no JSON: {error}") })
+    serde_json::from_str(body)
+        .map_err(|error| ApiError::Unreachable { reason: format!("its answer is no JSON: {error}") })
 }
 
 fn unreachable(error: impl std::error::Error) -> ApiError {

@@ -67,7 +67,8 @@ impl Credentials {
         let text = std::str::from_utf8(text).map_err(|error| wrong(error.to_string()))?;
         // The parser's message may quote the text, and the text holds a key.
         let config: Kubeconfig = serde_saphyr::from_str(text).map_err(|_| wrong("it is no kubeconfig".to_owned()))?;
-        let cluster = config.clusters.into_iter().next().ok_or_else(|| wrong("it names no cluster".to_owned()))?.cluster;
+        let cluster =
+            config.clusters.into_iter().next().ok_or_else(|| wrong("it names no cluster".to_owned()))?.cluster;
         let user = config.users.into_iter().next().ok_or_else(|| wrong("it names no user".to_owned()))?.user;
         let decode = |what: &str, data: Option<String>| {
             let data = data.ok_or_else(|| wrong(format!("it has no `{what}`")))?;

@@ -3,5 +3,5 @@
 mod client;
 mod kubeconfig;
 
-pub use client::{ApiClient, ApiError, http_status};
+pub use client::{ApiClient, ApiError, http_status, root_ca};
 pub use kubeconfig::{Credentials, KubeconfigError};

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::names::Names;
+use super::names::{Names, Use};
 use super::{DEFAULT, Playbook, Step, When};
 use crate::actions::{KINDS, Kind};
 use crate::document::{self, Document, Fault, LoadError, Located, choices};
@@ -67,20 +67,15 @@ pub fn read(name: &str, text: &str, known: &Known<'_>) -> Result<Playbook, LoadE
     let root_span = root.0.span();
     let steps = root.take("step");
     let (head, _) = reader.document.read(root, &["step"], Head::deserialize);
-    let steps = match steps {
-        Some(steps) => reader.steps(steps),
-        None => {
-            let help = "add a `[[step]]` with its `name` and `action`".to_owned();
-            reader.document.fault(Fault::new(root_span, "the playbook has no steps", "no `[[step]]` in here", help));
-            Vec::new()
-        }
+    let steps = if let Some(steps) = steps {
+        reader.steps(&steps)
+    } else {
+        let help = "add a `[[step]]` with its `name` and `action`".to_owned();
+        reader.document.fault(Fault::new(root_span, "the playbook has no steps", "no `[[step]]` in here", help));
+        Vec::new()
     };
-    let playbook = head.map(|head| Playbook {
-        name: head.name,
-        description: head.description,
-        text: text.to_owned(),
-        steps,
-    });
+    let playbook =
+        head.map(|head| Playbook { name: head.name, description: head.description, text: text.to_owned(), steps });
     reader.document.finish(playbook)
 }
 
@@ -101,7 +96,7 @@ struct Draft<'t> {
 }
 
 impl<'r> Reader<'r> {
-    fn steps(&mut self, steps: Located<'r>) -> Vec<Step> {
+    fn steps(&mut self, steps: &Located<'r>) -> Vec<Step> {
         let Some(all) = steps.array().filter(|steps| !steps.is_empty()) else {
             let help = "write `[[step]]` before each step".to_owned();
             self.document.fault(Fault::new(steps.0.span(), "`step` is not a list of steps", "wrong here", help));
@@ -131,7 +126,10 @@ impl<'r> Reader<'r> {
         }
         let located = |table| Located(Spanned::new(step.span(), DeValue::Table(table)));
         let (common, keys) = self.document.read(located(keys), &[], Common::deserialize);
-        let common = common?;
+        let Some(common) = common else {
+            self.names.announce_nameless();
+            return None;
+        };
         self.check_name(&common.name, &keys);
         if common.timeout == Some(Span::from_secs(0)) {
             self.wrong(&keys, "timeout", "a step cannot end in no time", "write for example `30s` or `10m`");
@@ -148,18 +146,16 @@ impl<'r> Reader<'r> {
     fn check_name(&mut self, name: &str, keys: &Located<'r>) {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || name.len() > 40 || !name.bytes().all(plain) || name.starts_with('-') {
+            self.names.announce_nameless();
             let help = "use lower-case letters, digits and `-`, at most 40, not `-` first: it becomes a folder's name";
             self.wrong(keys, "name", &format!("`{name}` cannot be a step's name"), help);
-        } else if let (Some(span), first) = (keys.span("name"), self.names.place_of(name)) {
-            match first {
-                None => self.names.place(name, span),
-                Some(first) => {
-                    let help = "give each step a name of its own".to_owned();
-                    let mut fault = Fault::new(span, format!("two steps are called `{name}`"), "again here", help);
-                    fault.also = Some((first, "first here"));
-                    self.document.fault(fault);
-                }
-            }
+        } else if let Some(span) = keys.span("name")
+            && let Some(first) = self.names.place(name, span.clone())
+        {
+            let help = "give each step a name of its own".to_owned();
+            let mut fault = Fault::new(span, format!("two steps are called `{name}`"), "again here", help);
+            fault.also = Some((first, "first here"));
+            self.document.fault(fault);
         }
     }
 
@@ -172,7 +168,7 @@ impl<'r> Reader<'r> {
     fn step(&mut self, draft: Draft<'r>) -> Option<Step> {
         let Draft { common, keys, written, kind } = draft;
         if let Some(when) = &common.when
-            && let Err(fault) = self.names.check(&common.name, when.name(), None)
+            && let Err(fault) = self.names.check(&common.name, when.name(), Use::Condition)
             && let Some(span) = keys.find(self.text, when.name())
         {
             self.document.fault(fault.at(span));
@@ -181,7 +177,7 @@ impl<'r> Reader<'r> {
         let action = kind.and_then(|kind| self.document.read(written, COMMON, kind.read).0);
         for text in action.iter().flat_map(|action| action.texts()) {
             for name in text.names() {
-                if let Err(fault) = self.names.check(&common.name, name, Some(common.when.as_ref())) {
+                if let Err(fault) = self.names.check(&common.name, name, Use::Value(common.when.as_ref())) {
                     let found = parameters.find(self.text, &format!("${{{name}}}"));
                     self.document.fault(fault.at(found.unwrap_or_else(|| parameters.0.span())));
                 }

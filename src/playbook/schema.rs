@@ -26,6 +26,7 @@ struct StepKeys {
 }
 
 /// The schema of a playbook.
+#[must_use]
 pub fn schema() -> Schema {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let common = StepKeys::json_schema(&mut generator).to_value();

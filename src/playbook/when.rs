@@ -25,12 +25,14 @@ enum Test {
 
 impl When {
     /// The name it asks about.
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether it is true of these values. A name without a value is not set, and is no text at all;
     /// so are the empty text and `false`.
+    #[must_use]
     pub fn holds(&self, values: &Values) -> bool {
         let value = values.get(&self.name);
         let set = value.is_some_and(|value| !value.is_empty() && value != "false");
@@ -57,12 +59,17 @@ impl std::str::FromStr for When {
         };
         let compared = [("==", Test::Is as fn(String) -> Test), ("!=", Test::IsNot)]
             .into_iter()
-            .find_map(|(sign, test)| text.split_once(sign).map(|(name, rest)| (name, rest, test)));
-        let (name, test) = match compared {
-            Some((name, rest, test)) => {
+            .find_map(|(sign, make)| text.split_once(sign).map(|(name, rest)| (name, rest, make)));
+        let (name, asked) = match compared {
+            Some((name, rest, make)) => {
                 let quoted = rest.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-                let plain = quoted.filter(|text| !text.contains('"'));
-                (name, test(plain.ok_or_else(|| wrong("the text to compare with must stand in double quotes"))?.to_owned()))
+                let plain = quoted.filter(|plain| !plain.contains('"'));
+                (
+                    name,
+                    make(
+                        plain.ok_or_else(|| wrong("the text to compare with must stand in double quotes"))?.to_owned(),
+                    ),
+                )
             }
             None => match text.trim().strip_prefix("not ") {
                 Some(name) => (name, Test::NotSet),
@@ -73,7 +80,7 @@ impl std::str::FromStr for When {
         if !is_name(name) {
             return Err(wrong(&format!("`{name}` is not a name")));
         }
-        Ok(Self { name: name.to_owned(), test })
+        Ok(Self { name: name.to_owned(), test: asked })
     }
 }
 
@@ -133,7 +140,9 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_mean() {
-        for when in ["", "not", "not ", "a b", "a and b", "${a}", "a == x", "a == \"x", "== \"x\"", "a == \"x\" == \"y\""] {
+        for when in
+            ["", "not", "not ", "a b", "a and b", "${a}", "a == x", "a == \"x", "== \"x\"", "a == \"x\" == \"y\""]
+        {
             assert!(when.parse::<When>().is_err(), "{when}");
         }
     }

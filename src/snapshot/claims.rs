@@ -19,6 +19,8 @@ pub struct Claims {
     pub kube_system_uid: Option<String>,
     /// The nodes.
     pub nodes: Vec<ClaimedNode>,
+    /// kubeadm's `ClusterConfiguration`, as YAML.
+    pub configuration: Option<String>,
     /// The certificates of the cluster's CA that the snapshot holds, as PEM.
     pub authorities: String,
 }
@@ -48,6 +50,7 @@ impl From<&Knowledge> for Claims {
             kubernetes_version: knowledge.kubernetes_version().map(str::to_owned),
             kube_system_uid: knowledge.kube_system_uid.clone(),
             nodes: nodes.collect(),
+            configuration: knowledge.configuration.as_ref().map(|configuration| configuration.yaml.clone()),
             authorities: knowledge.authorities_pem(),
         }
     }

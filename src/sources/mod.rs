@@ -1,10 +1,13 @@
 //! Where snapshots come from. One file and one line in [`SourceEntry`] for each.
 
+mod download;
 mod folder;
 mod newest;
 mod ssh_folder;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -13,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use folder::Folder;
-pub use newest::{PassedOver, Search, find_digest, newest};
+pub use newest::{PassedOver, Search, newest, still_there};
 pub use ssh_folder::SshFolder;
 
-use crate::snapshot::Claims;
+use crate::snapshot::{Claims, time_in_name};
+use crate::text::Values;
 
 /// A place that snapshots are saved to, as the inventory names it.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -28,6 +32,9 @@ pub enum SourceEntry {
     Ssh(Box<SshFolder>),
 }
 
+/// Is given the bytes that were fetched so far, and how many there are.
+pub type Told = dyn Fn(u64, u64) + Send + Sync;
+
 /// A place that snapshots are saved to.
 #[async_trait]
 pub trait SnapshotSource: std::fmt::Debug + Send + Sync {
@@ -38,20 +45,56 @@ pub trait SnapshotSource: std::fmt::Debug + Send + Sync {
     async fn list(&self) -> Result<Vec<Candidate>, SourceError>;
 
     /// A path on the controller that holds the candidate whole: its own, or a verified copy under `cache`.
-    async fn open(&self, candidate: &Candidate, cache: &Path, tell: &dyn Fn(u64, u64)) -> Result<PathBuf, SourceError>;
+    /// `tell` is given the bytes that are there and their total.
+    async fn open(&self, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<PathBuf, SourceError>;
 }
 
 /// A file that looks like a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its name in the source; bytes that are not UTF-8 are kept.
-    pub name: std::ffi::OsString,
+    pub name: OsString,
     /// Its size in bytes.
     pub size: u64,
+    /// When it was changed last.
+    pub modified: Timestamp,
     /// When its data is from.
     pub taken: Timestamp,
     /// What that time was read from.
     pub time_from: TimeFrom,
+}
+
+impl SourceEntry {
+    /// How messages name it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.label(),
+            Self::Ssh(folder) => folder.label(),
+        }
+    }
+
+    /// The source itself; nothing is asked of it yet.
+    fn source(&self) -> Result<Arc<dyn SnapshotSource>, SourceError> {
+        Ok(match self {
+            Self::Folder(folder) => Arc::new(folder.clone()),
+            Self::Ssh(folder) => Arc::new(folder.connect()?),
+        })
+    }
+}
+
+impl Candidate {
+    fn new(name: OsString, size: u64, modified: Timestamp) -> Self {
+        let (taken, time_from) =
+            time_in_name(&name).map_or((modified, TimeFrom::File), |taken| (taken, TimeFrom::Name));
+        Self { name, size, modified, taken, time_from }
+    }
+
+    /// Its name for people.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.name.to_string_lossy().into_owned()
+    }
 }
 
 /// What a snapshot's time was read from.
@@ -83,6 +126,34 @@ pub struct Chosen {
     pub time_from: TimeFrom,
     /// What a control plane restored from it is compared with.
     pub claims: Claims,
+}
+
+impl Chosen {
+    /// What playbooks may refer to.
+    pub const NAMES: &'static [&'static str] = &[
+        "snapshot.name",
+        "snapshot.path",
+        "snapshot.source",
+        "snapshot.sha256",
+        "snapshot.size",
+        "snapshot.taken",
+        "snapshot.revision",
+    ];
+
+    /// What those names stand for.
+    #[must_use]
+    pub fn values(&self) -> Values {
+        let values = [
+            self.name.clone(),
+            self.path.display().to_string(),
+            self.source.clone(),
+            self.sha256.clone(),
+            self.size.to_string(),
+            self.taken.to_string(),
+            self.claims.revision.to_string(),
+        ];
+        Self::NAMES.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value)).collect()
+    }
 }
 
 /// A source that could not be used.

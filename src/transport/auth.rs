@@ -15,6 +15,7 @@ use super::TransportError;
 use super::connection::{Client, End};
 use super::hop::Hop;
 use super::identity::{Identity, Keyring, fingerprint};
+use super::signer::KeyFile;
 
 /// sshd's `MaxAuthTries`; one more, and it hangs up and holds it against us.
 const MOST_TRIES: usize = 6;
@@ -60,14 +61,14 @@ impl Login<'_> {
             self.offered.push(key.clone());
             let user = &self.hop.settings.user;
             let label = format!("{} ({})", identity.path.display(), fingerprint(key));
-            if let Some(certificate) = &identity.certificate {
-                let answer =
-                    self.handle.authenticate_openssh_cert(user, identity.key.clone(), certificate.clone()).await;
+            let hash = self.hash_for(key).await?;
+            if let Some(certificate) = identity.certificate.clone() {
+                let mut signer = KeyFile(identity.key.clone());
+                let answer = self.handle.authenticate_certificate_with(user, certificate, hash, &mut signer).await;
                 if self.note(&format!("the certificate of {label}"), answer)? {
                     return Ok(true);
                 }
             }
-            let hash = self.hash_for(key).await?;
             let key = PrivateKeyWithHashAlg::new(identity.key.clone(), hash);
             let answer = self.handle.authenticate_publickey(user, key).await;
             if self.note(&label, answer)? {

@@ -1,8 +1,8 @@
 //! One command on one channel: feeding it, draining it, telling how it ended.
 //!
 //! A channel that nobody drains stops the whole connection, and a writer that waits for the far
-//! window is not woken when the connection dies. So a task of its own drains each channel to its end,
-//! whatever becomes of the request, and feeding stops when draining does.
+//! window is not woken when the connection dies. So a task of its own drains each channel, also while
+//! nobody polls the request, and feeding stops when draining does.
 //!
 //! ```text
 //! stdin ──► feed ──► channel ──► drain (task) ──► stdout ──► sink
@@ -16,6 +16,7 @@ use russh::client::Msg;
 use russh::{Channel, ChannelWriteHalf};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_util::bytes::Bytes;
 
@@ -45,13 +46,13 @@ pub(super) async fn converse(
     request: Request<'_>,
 ) -> Result<Outcome, TransportError> {
     let (read, write) = channel.split();
-    let write = CloseWhenDropped(Arc::new(write));
     let Request { stdin, stdout, limit, .. } = request;
     let (sink, queue) = stdout.is_some().then(|| mpsc::channel(QUEUE)).unzip();
     let (drain, stage) = Drain::new(words, sink);
     let mut drained = tokio::spawn(drain.run(read, permit));
+    let close = CloseWhenDropped { write: Arc::new(write), drain: drained.abort_handle() };
     let talk = async {
-        let feeding = feed(&write.0, stage, words, password, stdin);
+        let feeding = feed(&close.write, stage, words, password, stdin);
         let ended = tokio::select! {
             ended = &mut drained => ended,
             fed = feeding => {
@@ -67,12 +68,17 @@ pub(super) async fn converse(
     }
 }
 
-/// Closes the far end when the request is given up; the drain goes on until the server agrees.
-struct CloseWhenDropped(Arc<ChannelWriteHalf<Msg>>);
+/// Closes the channel when the request is given up. russh forgets a channel that it was told to
+/// close, so the drain would wait for an end that never comes.
+struct CloseWhenDropped {
+    write: Arc<ChannelWriteHalf<Msg>>,
+    drain: AbortHandle,
+}
 
 impl Drop for CloseWhenDropped {
     fn drop(&mut self) {
-        let write = Arc::clone(&self.0);
+        self.drain.abort();
+        let write = Arc::clone(&self.write);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { write.close().await });
         }
@@ -127,8 +133,10 @@ async fn upload(
 ) -> Result<(), TransportError> {
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
-        let read = payload.take(CHUNK as u64).read_to_end(&mut chunk).await;
-        let read = read.map_err(|source| TransportError::Local { what: "read what was to be sent", source })?;
+        let read = payload
+            .read_buf(&mut chunk)
+            .await
+            .map_err(|source| TransportError::Local { what: "read what was to be sent", source })?;
         if read == 0 || write.data_bytes(chunk).await.is_err() {
             return Ok(());
         }

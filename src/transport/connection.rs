@@ -45,23 +45,13 @@ pub(super) enum NoSession {
 }
 
 impl Connection {
-    /// Connects to one hop through the other.
-    pub(super) async fn open(way: &[Hop]) -> Result<Self, TransportError> {
+    /// Connects to one jump host through the other, and through the last one to the host.
+    pub(super) async fn open(jumps: &[Hop], host: &Hop) -> Result<Self, TransportError> {
         let mut through: Vec<Handle<Client>> = Vec::new();
-        let mut last = None;
-        for hop in way {
-            through.extend(last.take().map(|(handle, _)| handle));
-            // What is wrong with our own files is told without bothering the host.
-            hop.keyring().await?;
-            let (mut handle, end) = shake_hands(hop, through.last()).await?;
-            log_in(&mut handle, &end, hop).await?;
-            debug!(host = hop.settings.name, "logged in");
-            last = Some((handle, end));
+        for jump in jumps {
+            through.push(enter(jump, through.last()).await?.0);
         }
-        let (handle, end) = last.ok_or(TransportError::Config {
-            what: "the way to the host".to_owned(),
-            reason: "it is empty".to_owned(),
-        })?;
+        let (handle, end) = enter(host, through.last()).await?;
         let slots = Arc::new(Semaphore::new(SESSIONS as usize));
         Ok(Self { handle, end, slots, narrow: AtomicBool::new(false), _through: through })
     }
@@ -106,6 +96,15 @@ impl Connection {
     pub(super) async fn open_tcp(&self, host: &str, port: u16) -> Result<Box<dyn Stream>, russh::Error> {
         forward(&self.handle, host, port).await
     }
+}
+
+async fn enter(hop: &Hop, through: Option<&Handle<Client>>) -> Result<(Handle<Client>, End), TransportError> {
+    // What is wrong with our own files is told without bothering the host.
+    hop.keyring().await?;
+    let (mut handle, end) = shake_hands(hop, through).await?;
+    log_in(&mut handle, &end, hop).await?;
+    debug!(host = hop.settings.name, user = hop.settings.user, "logged in");
+    Ok((handle, end))
 }
 
 async fn forward(handle: &Handle<Client>, host: &str, port: u16) -> Result<Box<dyn Stream>, russh::Error> {
@@ -226,7 +225,10 @@ async fn shake_hands(hop: &Hop, through: Option<&Handle<Client>>) -> Result<(Han
                     Some(refusal) if matches!(error, russh::Error::NoCommonAlgo { .. }) => {
                         refusal.of(&hop.settings.name)
                     }
-                    _ => hop.unreachable(io::Error::other(error)),
+                    _ => hop.unreachable(io::Error::other(format!(
+                        "the SSH handshake failed: {}",
+                        lower_first(&error.to_string())
+                    ))),
                 });
             }
         }

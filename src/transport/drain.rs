@@ -31,6 +31,8 @@ pub(super) enum Stage {
 pub(super) struct Ended {
     /// `None` when the end of the channel came without it: then nobody knows how the command ended.
     pub(super) status: Option<i32>,
+    /// Whether the server wouldn't execute anything.
+    pub(super) refused: bool,
     /// Whether the script arrived whole and ran.
     pub(super) begun: bool,
     /// Whether the far side got as far as reading the script.
@@ -76,8 +78,12 @@ impl Drain {
                 ChannelMsg::ExtendedData { data, ext: STDERR } => self.stderr(data),
                 ChannelMsg::ExitStatus { exit_status } => self.ended.status = i32::try_from(exit_status).ok(),
                 ChannelMsg::ExitSignal { signal_name, .. } => self.ended.status = Some(128 + number(&signal_name)),
-                // The server refuses to execute anything, and would leave the channel open.
-                ChannelMsg::Close | ChannelMsg::Failure => break,
+                // The server would leave the channel open.
+                ChannelMsg::Failure => {
+                    self.ended.refused = true;
+                    break;
+                }
+                ChannelMsg::Close => break,
                 _ => {}
             }
         }
@@ -91,12 +97,8 @@ impl Drain {
     async fn stdout(&mut self, data: Bytes) {
         let data = self.out.pass(data);
         match &self.sink {
-            Some(sink) if !data.is_empty() => {
-                if sink.send(data).await.is_err() {
-                    // The request was given up; what still comes is of no use, but must be read.
-                    self.sink = Some(mpsc::channel(1).0);
-                }
-            }
+            // Who doesn't listen any more has given the request up, and ends this task next.
+            Some(sink) if !data.is_empty() => sink.send(data).await.unwrap_or_default(),
             Some(_) => {}
             None => {
                 let room = KEPT_STDOUT - self.ended.stdout.len();

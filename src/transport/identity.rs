@@ -1,6 +1,7 @@
 //! The keys that a login may be tried with.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,12 +35,28 @@ pub(super) struct Keyring {
     pub(super) left_out: Vec<String>,
 }
 
-/// A key file that can't be used.
-enum Fault {
-    Missing,
-    /// It may be of use through the agent.
-    Locked(String),
-    Useless(String),
+/// Why a key file can't be used.
+struct Fault {
+    reason: String,
+    missing: bool,
+    /// It may be open in the agent.
+    locked: bool,
+}
+
+impl Fault {
+    fn useless(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), missing: false, locked: false }
+    }
+
+    fn locked(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), missing: false, locked: true }
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self { missing: error.kind() == io::ErrorKind::NotFound, ..Self::useless(error.to_string()) }
+    }
 }
 
 impl Keyring {
@@ -78,22 +95,13 @@ impl Keyring {
                     keyring.chosen |= Some(path) == chosen;
                     keyring.identities.push(Identity { path: path.clone(), key: Arc::new(key), certificate });
                 }
-                Err(Fault::Missing) if Some(path) != chosen => {}
-                Err(fault) => {
-                    let reason = match fault {
-                        Fault::Missing => "there is no such file".to_owned(),
-                        Fault::Locked(reason) | Fault::Useless(reason) if Some(path) != chosen => {
-                            keyring.left_out.push(format!("{}: {reason}", path.display()));
-                            continue;
-                        }
-                        Fault::Locked(reason) if settings.agent.is_some() => {
-                            keyring.left_out.push(format!("{}: {reason}", path.display()));
-                            continue;
-                        }
-                        Fault::Locked(reason) | Fault::Useless(reason) => reason,
-                    };
-                    return Err(TransportError::Config { what: format!("the identity `{}`", path.display()), reason });
+                Err(fault) if Some(path) == chosen && !(fault.locked && settings.agent.is_some()) => {
+                    let what = format!("the identity `{}`", path.display());
+                    return Err(TransportError::Config { what, reason: fault.reason });
                 }
+                // SSH's default names are tried on the off chance.
+                Err(fault) if fault.missing => {}
+                Err(fault) => keyring.left_out.push(format!("{}: {}", path.display(), fault.reason)),
             }
         }
         Ok(keyring)
@@ -119,31 +127,27 @@ fn public_half(path: &Path) -> Option<PublicKey> {
 }
 
 fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, Fault> {
-    let useless = |error: std::io::Error| {
-        if error.kind() == std::io::ErrorKind::NotFound { Fault::Missing } else { Fault::Useless(error.to_string()) }
-    };
-    let mut file = std::fs::File::open(path).map_err(useless)?;
-    let meta = file.metadata().map_err(useless)?;
+    let mut file = File::open(path)?;
+    let meta = file.metadata()?;
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text)?;
+    if PublicKey::from_openssh(&text).is_ok() {
+        return Err(Fault::locked("it is a public key, and the agent has not the private one"));
+    }
     // As OpenSSH does: files of other users are not judged by their mode.
     if meta.uid() == rustix::process::getuid().as_raw() && meta.mode() & 0o077 != 0 {
-        return Err(Fault::Useless(format!("others may read it (mode {:04o}); `chmod 600` it", meta.mode() & 0o7777)));
+        return Err(Fault::useless(format!("others may read it (mode {:04o}); `chmod 600` it", meta.mode() & 0o7777)));
     }
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text).map_err(useless)?;
     match (decode_secret_key(&text, None), passphrase) {
         (Ok(key), _) => Ok(key),
         (Err(russh::keys::Error::KeyIsEncrypted), None) => {
-            Err(Fault::Locked("it is encrypted and no passphrase is given".to_owned()))
+            Err(Fault::locked("it is encrypted and no passphrase is given"))
         }
-        (Err(error), None) if PublicKey::from_openssh(&text).is_ok() => {
-            Err(Fault::Locked(format!("it is a public key, and only the agent could have the private one ({error})")))
-        }
-        (Err(error), None) => Err(Fault::Useless(error.to_string())),
+        (Err(error), None) => Err(Fault::useless(error.to_string())),
         (Err(_), Some(secret)) => {
-            let words = std::str::from_utf8(secret.expose())
-                .map_err(|_| Fault::Useless("its passphrase is not UTF-8".to_owned()))?;
-            decode_secret_key(&text, Some(words))
-                .map_err(|_| Fault::Useless("the passphrase does not open it".to_owned()))
+            let words =
+                std::str::from_utf8(secret.expose()).map_err(|_| Fault::useless("its passphrase is not UTF-8"))?;
+            decode_secret_key(&text, Some(words)).map_err(|_| Fault::useless("the passphrase does not open it"))
         }
     }
 }

@@ -7,28 +7,31 @@ use crate::inventory::SshHost;
 /// Longer ways are circles.
 const MOST: usize = 8;
 
-/// The hosts to connect to one through the other; the last one is `host` itself.
+/// The hosts to connect to before `host`, one through the other.
 ///
 /// The inventory's `jump` outweighs `ProxyJump`. Only the first hop is reached from here, so only its own
 /// `ProxyJump` leads anywhere; the others' would describe the way from here to them, which the list already is.
-pub(super) fn way_to(host: &SshHost) -> Result<Vec<Settings>, TransportError> {
-    let mut way = vec![Settings::resolve(host)?];
+pub(super) fn way_to(host: &SshHost, settings: &Settings) -> Result<Vec<Settings>, TransportError> {
+    let mut way: Vec<Settings> = Vec::new();
     let mut ahead = host.clone();
     loop {
-        let hops = hops_before(&ahead, &way[0])?;
-        let Some(first) = hops.first().cloned() else { return Ok(way) };
+        let nearest = way.first().unwrap_or(settings);
+        let hops = hops_before(&ahead, nearest)?;
         let mut before = hops.iter().map(Settings::resolve).collect::<Result<Vec<_>, _>>()?;
         // A pattern such as `Host *` gives the jump host itself as its own way.
-        if before[0].address == way[0].address && before[0].port == way[0].port {
+        let Some(first) =
+            before.first().filter(|first| (&first.address, first.port) != (&nearest.address, nearest.port))
+        else {
             return Ok(way);
-        }
+        };
+        ahead = hops[0].clone();
+        tracing::debug!(host = nearest.name, through = first.name, "jumping");
         before.append(&mut way);
         way = before;
         if way.len() > MOST {
             let what = format!("the way to {}", host.host);
             return Err(TransportError::Config { what, reason: format!("it has more than {MOST} jump hosts") });
         }
-        ahead = first;
     }
 }
 
@@ -106,9 +109,12 @@ mod tests {
         std::fs::write(&config, "Host cp\n  ProxyJump second\nHost second\n  ProxyJump first\n").unwrap();
         let mut target = host("host = 'cp'");
         target.ssh_config = Some(config);
-        let names = |way: Vec<Settings>| way.into_iter().map(|hop| hop.name).collect::<Vec<_>>();
-        assert_eq!(names(way_to(&target).unwrap()), ["first", "second", "cp"]);
+        let names = |target: &SshHost| {
+            let way = way_to(target, &Settings::resolve(target).unwrap()).unwrap();
+            way.into_iter().map(|hop| hop.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&target), ["first", "second"]);
         target.jump = vec![host("host = 'one'\nssh_config = 'none'"), host("host = 'two'\nssh_config = 'none'")];
-        assert_eq!(names(way_to(&target).unwrap()), ["one", "two", "cp"]);
+        assert_eq!(names(&target), ["one", "two"]);
     }
 }

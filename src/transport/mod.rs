@@ -16,6 +16,7 @@ mod identity;
 mod jump;
 mod known_hosts;
 mod local;
+mod signer;
 mod ssh;
 mod ssh_config;
 mod sudo;
@@ -36,7 +37,8 @@ pub struct Request<'a> {
     pub script: &'a str,
     /// What the script reads on standard input after its own text.
     pub stdin: Option<&'a mut (dyn AsyncRead + Send + Unpin)>,
-    /// Where standard output goes; kept in the reply when `None`.
+    /// Where standard output goes; kept in the reply when `None`. A sink that waits for the same host may wait
+    /// for ever: its connection stands still while more than a few MiB are not taken.
     pub stdout: Option<&'a mut (dyn AsyncWrite + Send + Unpin)>,
     /// After this the channel is closed and [`TransportError::TimeLimit`] returned.
     pub limit: Duration,

@@ -16,6 +16,7 @@ use super::connection::{Connection, NoSession, describe};
 use super::drain::Ended;
 use super::hop::Hop;
 use super::jump::way_to;
+use super::ssh_config::Settings;
 use super::sudo::{Escalation, Words};
 use super::{Reply, Request, Stream, Transport, TransportError};
 use crate::inventory::{Secret, SecretRef, Span, SshHost};
@@ -29,8 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A host reached over SSH. Cheap to share in an [`Arc`].
 pub struct Ssh {
     name: String,
-    user: String,
-    way: Vec<Hop>,
+    jumps: Vec<Hop>,
+    hop: Hop,
     escalation: Escalation,
     password: Option<SecretRef>,
     /// Read once, when first needed.
@@ -42,21 +43,20 @@ pub struct Ssh {
 #[derive(Default)]
 struct Link {
     live: Option<Arc<Connection>>,
-    /// It worked before, so that it is worth trying again.
-    proven: bool,
+    /// When the last connection was found lost: a host that worked before is worth trying again.
+    lost: Option<Instant>,
     refused: Option<(Instant, TransportError)>,
 }
 
 impl Ssh {
     /// Finds out where the host is and how to log in; connects to nothing yet.
     pub fn new(host: &SshHost) -> Result<Self, TransportError> {
-        let way: Vec<Hop> = way_to(host)?.into_iter().map(Hop::new).collect();
-        let user = way.last().map(|hop| hop.settings.user.clone()).unwrap_or_default();
+        let settings = Settings::resolve(host)?;
         Ok(Self {
             name: host.host.clone(),
-            escalation: Escalation::new(host.become_root.as_ref(), &user),
-            user,
-            way,
+            jumps: way_to(host, &settings)?.into_iter().map(Hop::new).collect(),
+            escalation: Escalation::new(host.become_root.as_ref(), &settings.user),
+            hop: Hop::new(settings),
             password: host.become_root.as_ref().and_then(|how| how.password.clone()),
             known_password: OnceCell::new(),
             reconnect_for: host.reconnect_for.map_or(Duration::from_mins(5), Span::duration),
@@ -67,8 +67,9 @@ impl Ssh {
     /// The live connection, or a new one.
     async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
         let mut link = self.link.lock().await;
-        if let Some(live) = link.live.take_if(|live| live.is_lost()) {
-            debug!(host = self.name, reason = live.end().reason(), "the connection is lost");
+        if let Some(gone) = link.live.take_if(|live| live.is_lost()) {
+            debug!(host = self.name, reason = gone.end().reason(), "the connection is lost");
+            link.lost = Some(Instant::now());
         }
         if let Some(live) = &link.live {
             return Ok(Arc::clone(live));
@@ -79,10 +80,10 @@ impl Ssh {
         {
             return Err(refusal);
         }
-        match self.connect(link.proven).await {
+        match self.connect(link.lost.map(|lost| lost + self.reconnect_for)).await {
             Ok(connection) => {
                 let connection = Arc::new(connection);
-                *link = Link { live: Some(Arc::clone(&connection)), proven: true, refused: None };
+                *link = Link { live: Some(Arc::clone(&connection)), ..Link::default() };
                 Ok(connection)
             }
             Err(error) => {
@@ -92,13 +93,12 @@ impl Ssh {
         }
     }
 
-    /// Tries until `reconnect_for` is over, or once when the host never was reached. Refusals are final.
-    async fn connect(&self, persist: bool) -> Result<Connection, TransportError> {
-        let start = Instant::now();
+    /// Tries once, and again until the given time. Refusals are final.
+    async fn connect(&self, until: Option<Instant>) -> Result<Connection, TransportError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match Connection::open(&self.way).await {
-                Err(error) if persist && error.is_transient() && start.elapsed() + pause < self.reconnect_for => {
+            match Connection::open(&self.jumps, &self.hop).await {
+                Err(error) if error.is_transient() && until.is_some_and(|until| Instant::now() + pause < until) => {
                     debug!(host = self.name, %error, ?pause, "trying again");
                     // Several controllers, or several hosts, must not knock in step.
                     sleep(pause.mul_f64(jitter())).await;
@@ -111,16 +111,16 @@ impl Ssh {
 
     /// A session channel. A connection that turns out to be dead is replaced once: nothing was asked of it yet.
     async fn session(&self) -> Result<(Arc<Connection>, Channel<Msg>, OwnedSemaphorePermit), TransportError> {
-        let mut last = None;
-        for _ in 0..2 {
-            let connection = self.connection().await?;
+        let mut connection = self.connection().await?;
+        for last in [false, true] {
             match connection.open_session(&self.name).await {
                 Ok((channel, permit)) => return Ok((connection, channel, permit)),
                 Err(NoSession::Refused(error)) => return Err(error),
-                Err(NoSession::Gone) => last = Some(connection.end().reason()),
+                Err(NoSession::Gone) if last => break,
+                Err(NoSession::Gone) => connection = self.connection().await?,
             }
         }
-        Err(self.lost(last.unwrap_or_default()))
+        Err(self.lost(&connection))
     }
 
     async fn password(&self) -> Result<Option<&Secret>, TransportError> {
@@ -134,22 +134,26 @@ impl Ssh {
         self.known_password.get_or_try_init(|| async { place.read_line().await.map_err(fault) }).await.map(Some)
     }
 
-    fn lost(&self, reason: String) -> TransportError {
-        TransportError::Lost { host: self.name.clone(), reason }
+    fn lost(&self, connection: &Connection) -> TransportError {
+        TransportError::Lost { host: self.name.clone(), reason: connection.end().reason() }
     }
 
     /// Tells an end of the script from an end before it.
     fn reply(&self, ended: Ended, connection: &Connection) -> Result<Reply, TransportError> {
+        let user = &self.hop.settings.user;
+        let what = || format!("the shell of {user} on {}", self.name);
         match ended {
-            Ended { status: None, .. } => Err(self.lost(connection.end().reason())),
-            Ended { status: Some(status), begun: true, stdout, stderr, .. } => Ok(Reply { status, stdout, stderr }),
-            Ended { ready: false, before, .. } if self.escalation != Escalation::None => Err(TransportError::Become {
-                host: self.name.clone(),
-                user: self.user.clone(),
-                reason: last_words(&before),
+            Ended { refused: true, .. } => Err(TransportError::Config {
+                what: what(),
+                reason: "the server executes no commands for it".to_owned(),
             }),
+            Ended { status: None, .. } => Err(self.lost(connection)),
+            Ended { status: Some(status), begun: true, stdout, stderr, .. } => Ok(Reply { status, stdout, stderr }),
+            Ended { ready: false, before, .. } if self.escalation != Escalation::None => {
+                Err(TransportError::Become { host: self.name.clone(), user: user.clone(), reason: last_words(&before) })
+            }
             Ended { status: Some(status), before, stderr, .. } => Err(TransportError::Config {
-                what: format!("the shell of {} on {}", self.user, self.name),
+                what: what(),
                 reason: format!("it ran no script (status {status}): {}", last_words(&[before, stderr].concat())),
             }),
         }
@@ -197,7 +201,7 @@ impl Transport for Ssh {
     async fn open_tcp(&self, host: &str, port: u16) -> Result<Box<dyn Stream>, TransportError> {
         let connection = self.connection().await?;
         connection.open_tcp(host, port).await.map_err(|error| {
-            let russh::Error::ChannelOpenFailure(failure) = error else { return self.lost(connection.end().reason()) };
+            let russh::Error::ChannelOpenFailure(failure) = error else { return self.lost(&connection) };
             let (to, reason) = (format!("{host}:{port}"), describe(&failure));
             TransportError::Forward { host: self.name.clone(), to, reason }
         })
@@ -210,6 +214,6 @@ impl Transport for Ssh {
 
 impl fmt::Debug for Ssh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ssh").field("host", &self.name).field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Ssh").field("host", &self.name).field("user", &self.hop.settings.user).finish_non_exhaustive()
     }
 }

@@ -17,7 +17,11 @@ pub(super) async fn prove(proof: &Proof<'_>) -> Result<(), ActionError> {
         "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "drctl"}},
     });
     proof.cx.tell.note("making a canary namespace");
-    proof.api.create("/api/v1/namespaces", &namespace).await.map_err(|error| failed("making the canary namespace", &error))?;
+    proof
+        .api
+        .create("/api/v1/namespaces", &namespace)
+        .await
+        .map_err(|error| failed("making the canary namespace", &error))?;
     proof.cx.tell.note("waiting until controllers fill the canary namespace");
     let made = format!("{path}/{MADE_BY_CONTROLLER}");
     gone_or_there(proof, &made, true, "no controller has filled the canary namespace").await?;
@@ -55,7 +59,10 @@ mod tests {
         let long = name(&"Prod.EU_".repeat(20));
         for name in [name("prod-20261123T235900Z-3f9c"), long] {
             assert!(name.len() <= 63, "{name}");
-            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'), "{name}");
+            assert!(
+                name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+                "{name}"
+            );
             assert!(!name.ends_with('-'), "{name}");
         }
     }

@@ -47,6 +47,7 @@ fn is_ready(node: &Value) -> bool {
 
 fn taints(node: &Value) -> Vec<String> {
     let taints = node.pointer("/spec/taints").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let text = |taint: &Value| taint_text(&text_at(taint, "/key"), &text_at(taint, "/value"), &text_at(taint, "/effect"));
+    let text =
+        |taint: &Value| taint_text(&text_at(taint, "/key"), &text_at(taint, "/value"), &text_at(taint, "/effect"));
     taints.iter().map(text).collect()
 }

@@ -19,15 +19,22 @@ say() { printf 'lab: %6ss  %s\n' "$(elapsed "$LAB_START")" "$*" >&2; }
 die() { printf 'lab: error: %s\n' "$*" >&2; exit 1; }
 
 # need PROGRAM:PACKAGE ...   installs the packages whose programs (or files) are missing
+missing() { local x; for x; do command -v "${x%%:*}" >/dev/null || [ -e "${x%%:*}" ] || echo "${x#*:}"; done; }
 need() {
-  local missing=() x
-  for x; do command -v "${x%%:*}" >/dev/null || [ -e "${x%%:*}" ] || missing+=("${x#*:}"); done
-  [ ${#missing[@]} -eq 0 ] && return
-  say "installing packages: ${missing[*]}"
-  local get=(apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}")
-  export DEBIAN_FRONTEND=noninteractive
-  "${get[@]}" >/dev/null 2>&1 || { apt-get -q update >/dev/null && "${get[@]}" >/dev/null; } ||
-    die "could not install ${missing[*]}; try: apt-get install ${missing[*]}"
+  local packages lock i get=(apt-get -q -y -o DPkg::Lock::Timeout=600 install --no-install-recommends)
+  [ -n "$(missing "$@")" ] || return 0
+  mkdir -p "$CACHE"; exec {lock}>"$CACHE/.lock-packages"; flock "$lock"
+  mapfile -t packages < <(missing "$@")
+  if [ ${#packages[@]} -gt 0 ]; then
+    say "installing packages: ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    if ! "${get[@]}" "${packages[@]}" >/dev/null 2>&1; then
+      # the lists are old or absent, or somebody else's apt is at work on them
+      for i in 1 2 3 4 5 6; do apt-get -q update >/dev/null 2>&1 && break; sleep 5; done
+      "${get[@]}" "${packages[@]}" >/dev/null || die "could not install ${packages[*]}; try: apt-get update && apt-get install ${packages[*]}"
+    fi
+  fi
+  exec {lock}>&-
 }
 
 # The Debian mirror that this machine already uses for bookworm.
@@ -74,7 +81,7 @@ part_path() { part_digest "$1"; echo "$CACHE/parts/$1-${PART_DIGEST[$1]}"; }
 part() {
   part_digest "$1"
   local name=$1 dir=$CACHE/parts/$1-${PART_DIGEST[$1]} dep
-  PART=$dir; [ -e "$dir/.ready" ] && return
+  PART=$dir; [ -e "$dir/.ready" ] && { touch "$dir/.ready"; return; }
   for dep in $(part_header "$name" needs); do part "$dep"; done
   PART=$dir; mkdir -p "$CACHE/parts"
   exec {lock}>"$CACHE/parts/.lock-$name"
@@ -91,10 +98,12 @@ part() {
   exec {lock}>&-
 }
 
-# Older versions of a part go as soon as no host is mounted over them.
-part_prune() {
+# Older versions of a part go when nobody has asked for them for a day (another checkout of
+# the project may have other scripts, and shares the cache) and no host is mounted over them.
+part_prune() {    # NAME [MINUTES]
   local old used; used=$(cat /proc/[0-9]*/mountinfo 2>/dev/null || true)
   for old in "$CACHE/parts/$1"-????????????; do
-    [ "$old" = "$CACHE/parts/$1-${PART_DIGEST[$1]}" ] || [ ! -d "$old" ] || grep -qF "$old" <<<"$used" || rm -rf "$old"
+    [ "$old" != "$CACHE/parts/$1-${PART_DIGEST[$1]}" ] && [ -d "$old" ] || continue
+    [ -n "$(find "$old/.ready" -mmin -"${2:-1440}" 2>/dev/null)" ] || grep -qF "$old" <<<"$used" || rm -rf "$old"
   done
 }

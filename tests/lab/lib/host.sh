@@ -8,14 +8,14 @@
 
 HOSTS=$STATE/$HUB
 
-host_field() { sed -n "s/^$2=//p" "$HOSTS/$1/env" 2>/dev/null | head -n1; }
+host_field() { sed -n "/^$2=/{s///p;q}" "$HOSTS/$1/env" 2>/dev/null; }
 host_need() { [ -e "$HOSTS/$1/env" ] || die "no host named $1 on hub $HUB; see: lab list"; }
 host_names() { local d; for d in "$HOSTS"/*/; do [ ! -d "$d" ] || basename "$d"; done; }
 
 # the machine's pid of the host's process 1; nothing when it does not run
 host_init() {
   local outer; outer=$(cat "$HOSTS/$1/outer_pid" 2>/dev/null) || return 0
-  tr -d ' ' <"/proc/$outer/task/$outer/children" 2>/dev/null || true
+  { tr -d ' ' <"/proc/$outer/task/$outer/children"; } 2>/dev/null || true
 }
 
 usage_up="usage: lab up NAME light|kube IP [--hostname HN] [--etcd 3.4|3.5|none] [--mount-etcd[=SIZE]]
@@ -42,7 +42,7 @@ host_up() {
   [[ $flavour = light || $flavour = kube ]] || die "a host is light or kube, not '$flavour'"
   [[ $etcd = 3.4 || $etcd = 3.5 || $etcd = none ]] || die "--etcd is 3.4, 3.5 or none, not '$etcd'"
   valid_ip "$ip" || die "an address is within $NET.0.0/$PREFIX and not $GATEWAY: '$ip'"
-  need ip:iproute2 ssh-keygen:openssh-client nsenter:util-linux
+  need ip:iproute2 ssh-keygen:openssh-client mount:mount
   [ -z "$mount_etcd" ] || need mkfs.ext4:e2fsprogs
 
   local base; part "root-$flavour"; base=$PART
@@ -56,7 +56,7 @@ host_up() {
   [ ! -e "$d" ] || die "host $name exists already on hub $HUB; remove it with: lab down $name"
   other=$(grep -lxF "ip=$ip" "$HOSTS"/*/env 2>/dev/null | head -n1 || true)
   [ -z "$other" ] || die "address $ip is in use by host $(basename "$(dirname "$other")") on hub $HUB"
-  mkdir "$d"; trap 'host_down "$name"' EXIT       # a half-made host does not stay
+  mkdir "$d"; trap "host_down '$name'" EXIT       # a half-made host does not stay
   printf '%s\n' "name=$name" "flavour=$flavour" "ip=$ip" "hostname=$hostname" "base=$base" >"$d/env"
   hub_up
   exec {lock}>&-

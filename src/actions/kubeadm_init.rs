@@ -1,0 +1,165 @@
+//! `kubeadm init` on the restored data.
+
+mod config;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::command::end_in_words;
+use super::control_plane::Node;
+use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use crate::target::{APPLY, Job, Keep, Owner, Payload, Place, quote};
+use crate::text::{Text, Values};
+use config::{Config, Origin};
+
+/// Runs `kubeadm init` with the cluster's own configuration, as a job that outlives the connection.
+///
+/// The configuration is the inventory's, else the one that the snapshot holds, else kubeadm's
+/// defaults; node name, address and the taints that the node had are added to it. What an older
+/// life left of leaf certificates, kubeconfigs and manifests is cleared first; what was there is kept.
+///
+/// ```toml
+/// [[step]]
+/// name = "kubeadm-init"
+/// action = "kubeadm_init"
+/// timeout = "20m"
+/// ```
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KubeadmInit {
+    /// Preflight checks that may fail (default only `DirAvailable--var-lib-etcd`: the data is there on purpose).
+    #[serde(default = "data_is_there")]
+    ignore_preflight_errors: Vec<String>,
+    /// Further arguments of `kubeadm init`.
+    #[serde(default)]
+    extra_args: Vec<Text>,
+    /// Whether the configuration in the snapshot is used when the inventory gives none (default yes).
+    #[serde(default = "yes")]
+    config_from_snapshot: bool,
+}
+
+fn data_is_there() -> Vec<String> {
+    vec!["DirAvailable--var-lib-etcd".to_owned()]
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Declared for KubeadmInit {
+    const NAME: &'static str = "kubeadm_init";
+    const OUTPUTS: &'static [&'static str] = &["node_name", "config"];
+}
+
+#[async_trait]
+impl Action for KubeadmInit {
+    fn texts(&self) -> Vec<&Text> {
+        self.extra_args.iter().collect()
+    }
+
+    fn describe(&self, cx: &PlanContext<'_>) -> Description {
+        let node = Node::planned(cx);
+        let configuration = cx.snapshot.and_then(|chosen| chosen.claims.configuration.as_ref());
+        let from = match Origin::of(cx.inventory, configuration.filter(|_| self.config_from_snapshot)) {
+            Origin::Inventory => "the inventory's configuration",
+            Origin::Snapshot => "the configuration that the snapshot holds",
+            Origin::Defaults => "kubeadm's defaults: what the restored cluster was configured with is overwritten",
+        };
+        let mut details = vec![format!("with {from}")];
+        if let Some(node) = node {
+            details.push(format!("as node {} at {}", node.name, node.address));
+        }
+        Description {
+            summary: format!("run `kubeadm init --ignore-preflight-errors={}`", self.ignore_preflight_errors.join(",")),
+            details,
+            touches: vec!["/etc/kubernetes".to_owned(), "/var/lib/kubelet".to_owned(), "/var/lib/etcd".to_owned()],
+        }
+    }
+
+    fn set_aside(&self, _: &Context<'_>) -> Result<SetAside, ActionError> {
+        Ok(SetAside::Paths(vec![Keep::copied("/etc/kubernetes"), Keep::copied("/var/lib/kubelet")]))
+    }
+
+    async fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
+        if cx.facts.is_some() && Node::planned(cx).is_none() {
+            return vec![Finding::error(
+                "no-address",
+                "the target has no address that etcd and the API server could advertise",
+                "set `advertise_address` in the inventory's `[cluster]`",
+            )];
+        }
+        Config::faults(cx.inventory)
+    }
+
+    async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
+        let node = node(cx)?;
+        let config = Config::write(cx, &node, self.config_from_snapshot)?;
+        let place = Place { to: format!("{}/kubeadm.yaml", cx.target.run_folder()), mode: 0o600, owner: Owner::root() };
+        cx.target.place(Payload::Bytes(config.text.as_bytes()), &place, &|_, _| ()).await?;
+        let command = self.script(cx, &place.to)?;
+        let job =
+            Job { step: cx.step, attempt: cx.attempt, part: APPLY, command: &command, limit: cx.limit, again: false };
+        let end = cx.target.job(job, &|line| cx.tell.output(line), cx.stop).await?;
+        end_in_words(cx, "`kubeadm init`", end)?;
+        let outputs = [("node_name", node.name), ("config", config.origin.word().to_owned())];
+        Ok(Outcome::Done(outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+    }
+
+    async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
+        let reply = cx.target.look(include_str!("kubeadm_init/verify.sh")).await?;
+        if reply.status == 0 {
+            return Ok(Verdict::Took(Values::new()));
+        }
+        Ok(Verdict::DidNot { reason: String::from_utf8_lossy(&reply.stdout).trim().to_owned() })
+    }
+
+    /// Files alone don't tell that kubeadm came to its end: without its exit status it is undone and begun again.
+    async fn settle(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
+        Ok(Verdict::DidNot { reason: "kubeadm did not come to its end".to_owned() })
+    }
+
+    /// Not `kubeadm reset`: that empties the PKI and the etcd data of earlier steps, and of the owner.
+    async fn undo(&self, cx: &Context<'_>) -> Result<(), ActionError> {
+        self.undo_part(cx, "undo", include_str!("kubeadm_init/undo.sh")).await?;
+        // The kubelet must find the files as they were when it is started again.
+        cx.target.put_back(cx.step).await?;
+        self.undo_part(cx, "undo-kubelet", include_str!("kubeadm_init/undo_kubelet.sh")).await
+    }
+}
+
+impl KubeadmInit {
+    fn script(&self, cx: &Context<'_>, config: &str) -> Result<String, ActionError> {
+        let mut arguments = format!(
+            "--config {} --skip-token-print --ignore-preflight-errors={}",
+            quote(config),
+            quote(self.ignore_preflight_errors.join(","))
+        );
+        for text in &self.extra_args {
+            arguments.push(' ');
+            arguments.push_str(&quote(cx.fill(text)?));
+        }
+        let before = quote(before(cx));
+        Ok(format!("before={before}\n{}exec kubeadm init {arguments}\n", include_str!("kubeadm_init/begin.sh")))
+    }
+
+    async fn undo_part(&self, cx: &Context<'_>, part: &str, script: &str) -> Result<(), ActionError> {
+        let command = format!("before={}\n{script}", quote(before(cx)));
+        let job = Job { step: cx.step, attempt: cx.attempt, part, command: &command, limit: cx.limit, again: true };
+        let end = cx.target.job(job, &|line| cx.tell.output(line), cx.stop).await?;
+        end_in_words(cx, "undoing `kubeadm init`", end)
+    }
+}
+
+/// What the host's kubelet and pods were before the first attempt.
+fn before(cx: &Context<'_>) -> String {
+    format!("{}/kubelet-before", cx.target.run_folder())
+}
+
+fn node(cx: &Context<'_>) -> Result<Node, ActionError> {
+    Node::of(cx.inventory, cx.facts).ok_or_else(|| ActionError::Unexpected {
+        what: "the target's address".to_owned(),
+        expected: "one that the API server could advertise".to_owned(),
+        found: "none".to_owned(),
+    })
+}

@@ -1,0 +1,1 @@
+//! Which program turns a snapshot into a data directory.

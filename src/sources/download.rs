@@ -1,0 +1,195 @@
+//! A copy of a snapshot under the cache: fetched once, gone on with where it broke off, private.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Seek as _, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWrite;
+use tokio::time::{Instant, sleep};
+
+use super::{Candidate, Told};
+use crate::snapshot::examine;
+use crate::snapshot::whole::Sha256Sum;
+
+/// How long a pause between two tries is.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// One file to have here.
+pub(super) struct Download<'a> {
+    pub(super) cache: &'a Path,
+    pub(super) source: &'a str,
+    pub(super) candidate: &'a Candidate,
+    /// How long a lost connection is worth trying again.
+    pub(super) reconnect_for: Duration,
+    pub(super) tell: &'a Told,
+}
+
+/// Brings the rest of a file.
+#[async_trait]
+pub(super) trait Fetch: Send + Sync {
+    /// Writes all bytes from `from` on.
+    async fn fetch(&self, from: u64, sink: &mut (dyn AsyncWrite + Send + Unpin)) -> Fetched;
+}
+
+/// How fetching the rest of a file ended.
+pub(super) enum Fetched {
+    /// All of it was written.
+    All,
+    /// The connection broke; what was written counts.
+    Part(String),
+    /// There is no use in going on.
+    Failed(String),
+}
+
+impl Download<'_> {
+    /// The path of the whole file.
+    pub(super) async fn run(&self, from: &dyn Fetch) -> Result<PathBuf, String> {
+        let (whole, part) = (self.path("db"), self.path("part"));
+        let file = self.hold(&part).await.map_err(local(&part))?;
+        if std::fs::metadata(&whole).is_ok_and(|metadata| metadata.len() == self.candidate.size) {
+            // Another run renamed it while this one waited, or an earlier one did and this made the part anew.
+            remove(&part)?;
+            return Ok(whole);
+        }
+        let resumed = file.metadata().map_err(local(&part))?.len() > 0;
+        self.fill(&file, &part, from).await?;
+        if resumed && !is_whole(&part).await {
+            // What was there may be the damage of a crash: once more, from the start.
+            file.set_len(0).map_err(local(&part))?;
+            self.fill(&file, &part, from).await?;
+        }
+        file.sync_all().and_then(|()| std::fs::rename(&part, &whole)).map_err(local(&whole))?;
+        Ok(whole)
+    }
+
+    async fn fill(&self, file: &File, part: &Path, from: &dyn Fetch) -> Result<(), String> {
+        let total = self.candidate.size;
+        let mut have = file.metadata().map_err(local(part))?.len();
+        if have > total {
+            file.set_len(0).map_err(local(part))?;
+            have = 0;
+        }
+        let mut last_progress = Instant::now();
+        while have < total {
+            let file = file.try_clone().map_err(local(part))?;
+            let mut sink = Sink { file, have, total, tell: self.tell, broken: None };
+            sink.file.seek(SeekFrom::Start(have)).map_err(local(part))?;
+            let fetched = from.fetch(have, &mut sink).await;
+            if let Some(error) = sink.broken {
+                return Err(local(part)(error));
+            }
+            if sink.have > have {
+                last_progress = Instant::now();
+            }
+            have = sink.have;
+            match fetched {
+                Fetched::All if have == total => {}
+                Fetched::All => return Err(format!("got {have} bytes of {total}")),
+                Fetched::Failed(reason) => return Err(reason),
+                Fetched::Part(reason) if last_progress.elapsed() > self.reconnect_for => return Err(reason),
+                Fetched::Part(_) => sleep(PAUSE).await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the part for this process alone; waits for another that is at it.
+    async fn hold(&self, part: &Path) -> io::Result<File> {
+        DirBuilder::new().recursive(true).mode(0o700).create(self.cache)?;
+        loop {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(part)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // The one who held it may have renamed it away: what is locked must be what has the name.
+            if same_file(&file, part)? {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Named after all that tells this file from another, and readably.
+    fn path(&self, extension: &str) -> PathBuf {
+        let Candidate { name, size, modified, .. } = self.candidate;
+        let mut hash = Sha256::new();
+        for field in
+            [self.source.as_bytes(), name.as_encoded_bytes(), &size.to_le_bytes(), modified.to_string().as_bytes()]
+        {
+            hash.update(field.len().to_le_bytes());
+            hash.update(field);
+        }
+        let key = Sha256Sum(hash.finalize().into()).to_string();
+        let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+        let readable: String = self.candidate.shown().chars().filter(|character| plain(*character)).take(80).collect();
+        self.cache.join(format!("{}-{}.{extension}", &key[..16], readable.trim_end_matches(".db")))
+    }
+}
+
+fn same_file(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let held = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(named) => Ok((held.dev(), held.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn is_whole(path: &Path) -> bool {
+    let path = path.to_owned();
+    let examined = tokio::task::spawn_blocking(move || examine(&path)).await;
+    matches!(examined, Ok(Ok(examined)) if examined.verdict.is_whole())
+}
+
+fn remove(path: &Path) -> Result<(), String> {
+    std::fs::remove_file(path).map_err(local(path))
+}
+
+fn local(path: &Path) -> impl Fn(io::Error) -> String {
+    move |error| format!("`{}` on the controller: {error}", path.display())
+}
+
+/// Writes to the file and counts. Blocks as long as the page cache does, which is not worth a thread for each piece.
+struct Sink<'a> {
+    file: File,
+    have: u64,
+    total: u64,
+    tell: &'a Told,
+    /// Why nothing more can be written.
+    broken: Option<io::Error>,
+}
+
+impl AsyncWrite for Sink<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.have + bytes.len() as u64 > self.total {
+            self.broken = Some(io::Error::other("more bytes came than were listed"));
+        } else if let Err(error) = io::Write::write_all(&mut self.file, bytes) {
+            self.broken = Some(error);
+        }
+        if self.broken.is_some() {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.have += bytes.len() as u64;
+        (self.tell)(self.have, self.total);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,156 @@
+//! The newest snapshot that is whole, of all sources; what is newer and is not whole is passed over, loudly.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Candidate, Chosen, SnapshotSource, SourceEntry, SourceError, Told};
+use crate::snapshot::{Claims, Examined, Knowledge, examine};
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// The newest that is whole.
+    pub chosen: Chosen,
+    /// What is newer, or might be, and cannot be used.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A snapshot, or a whole source, that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The file's name; `*` for all files of the source.
+    pub name: String,
+    /// The source.
+    pub source: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A candidate and where it is.
+struct Offer {
+    source: Arc<dyn SnapshotSource>,
+    candidate: Candidate,
+}
+
+/// A file that was proved whole, and what it says.
+struct Proven {
+    path: PathBuf,
+    examined: Examined,
+    claims: Claims,
+}
+
+/// Finds the newest snapshot that is whole. `tell` is given the bytes of downloads.
+pub async fn newest(entries: &[SourceEntry], cache: &Path, tell: &Told) -> Result<Search, SourceError> {
+    let (offers, mut passed_over) = gather(entries).await;
+    for Offer { source, candidate } in offers {
+        match prove(source.as_ref(), &candidate, cache, tell).await {
+            Ok(proven) => {
+                let chosen = Chosen {
+                    name: candidate.shown(),
+                    source: source.label(),
+                    path: proven.path,
+                    size: proven.examined.size,
+                    sha256: proven.examined.sha256.to_string(),
+                    taken: candidate.taken,
+                    time_from: candidate.time_from,
+                    claims: proven.claims,
+                };
+                return Ok(Search { chosen, passed_over });
+            }
+            Err(reason) => passed_over.push(PassedOver { name: candidate.shown(), source: source.label(), reason }),
+        }
+    }
+    Err(SourceError::None { passed_over })
+}
+
+/// The snapshot of a run that is taken up again: where it was, or else wherever the same bytes are.
+///
+/// When they are nowhere, it is given back as it was: a run past the steps that read the file does not need it.
+pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path) -> Chosen {
+    if has_digest(&chosen.path, &chosen).await {
+        return chosen;
+    }
+    let (offers, _) = gather(entries).await;
+    let mut same_size: Vec<Offer> = offers.into_iter().filter(|offer| offer.candidate.size == chosen.size).collect();
+    same_size.sort_by_key(|offer| offer.candidate.shown() != chosen.name);
+    for Offer { source, candidate } in same_size {
+        if let Ok(path) = source.open(&candidate, cache, &|_, _| {}).await
+            && has_digest(&path, &chosen).await
+        {
+            return Chosen { path, ..chosen };
+        }
+    }
+    chosen
+}
+
+/// All candidates of all sources, newest first, and the sources that could not be listed.
+async fn gather(entries: &[SourceEntry]) -> (Vec<Offer>, Vec<PassedOver>) {
+    let (mut offers, mut failed) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let listed = async {
+            let source = entry.source()?;
+            let candidates = source.list().await?;
+            Ok::<_, SourceError>((source, candidates))
+        };
+        match listed.await {
+            Ok((source, candidates)) => {
+                offers.extend(candidates.into_iter().map(|candidate| Offer { source: Arc::clone(&source), candidate }));
+            }
+            Err(error) => {
+                failed.push(PassedOver { name: "*".to_owned(), source: entry.label(), reason: error.to_string() });
+            }
+        }
+    }
+    offers.sort_by_key(|offer| Reverse(offer.candidate.taken));
+    (offers, failed)
+}
+
+async fn prove(
+    source: &dyn SnapshotSource,
+    candidate: &Candidate,
+    cache: &Path,
+    tell: &Told,
+) -> Result<Proven, String> {
+    // The trailer's 32 bytes follow whole pages: a size that says otherwise saves a download.
+    if candidate.size % 512 != 32 {
+        return Err(format!(
+            "{} bytes are not those of a whole snapshot: truncated, or saved without its digest",
+            candidate.size
+        ));
+    }
+    let path = source.open(candidate, cache, tell).await.map_err(|error| error.to_string())?;
+    let read = {
+        let path = path.clone();
+        tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())?
+    };
+    if read.is_err() && path.starts_with(cache) {
+        // A bad copy must not be taken for the file the next time.
+        std::fs::remove_file(&path).map_err(|error| format!("could not remove `{}`: {error}", path.display()))?;
+    }
+    read.map(|(examined, claims)| Proven { path, examined, claims })
+}
+
+fn read(path: &Path) -> Result<(Examined, Claims), String> {
+    let examined = examine(path).map_err(|error| chain(&error))?;
+    if !examined.verdict.is_whole() {
+        return Err(examined.verdict.to_string());
+    }
+    let knowledge = Knowledge::read(path).map_err(|error| chain(&error))?;
+    Ok((examined, Claims::from(&knowledge)))
+}
+
+async fn has_digest(path: &Path, chosen: &Chosen) -> bool {
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == chosen.size) {
+        return false;
+    }
+    let path = path.to_owned();
+    let examined = tokio::task::spawn_blocking(move || examine(&path)).await;
+    matches!(examined, Ok(Ok(examined)) if examined.sha256.to_string() == chosen.sha256)
+}
+
+/// An error and its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,147 @@
+//! Out of the way, and back: what makes every step one that can be undone.
+//!
+//! What is kept is written down first, in `<run>/<step>/aside/`, one numbered folder for each path:
+//! what it was, how it is kept and where, which folders above it were missing, the times of those
+//! that were not. Moving is a rename on the same file system; in a mount point, whose folder cannot
+//! be renamed, it is one for each entry. Copies go into drctl's own folder.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{check_path, file_name};
+use super::{Target, TargetError, quote, script};
+
+/// A path that a step may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// The path.
+    pub path: String,
+    /// How it is kept.
+    pub how: How,
+}
+
+/// How a path is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// Out of the way: the step finds nothing there.
+    Move,
+    /// As it is: the step works on what was there, and a copy is put back.
+    Copy,
+}
+
+/// Something that is kept on the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// The step's name, as its folder spells it.
+    pub step: String,
+    /// The path that it was.
+    pub path: String,
+    /// How it is kept.
+    pub how: How,
+    /// Where it is now.
+    pub stored: String,
+}
+
+impl Keep {
+    /// The path is moved out of the way.
+    pub fn moved(path: impl Into<String>) -> Self {
+        Self { path: path.into(), how: How::Move }
+    }
+
+    /// The path is copied.
+    pub fn copied(path: impl Into<String>) -> Self {
+        Self { path: path.into(), how: How::Copy }
+    }
+}
+
+impl How {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Move => "move",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+impl Target {
+    /// Keeps the paths, once: what a step kept already stays as it was kept.
+    pub async fn set_aside(&self, step: &str, keeps: &[Keep]) -> Result<(), TargetError> {
+        let text = self.set_aside_script(step, keeps)?;
+        self.change("set aside what is there", &text).await.map(drop)
+    }
+
+    /// Puts back what the step kept: bytes, modes, owners and times as before, absent paths absent again.
+    pub async fn put_back(&self, step: &str) -> Result<(), TargetError> {
+        self.change("put back what was set aside", &self.put_back_script(step)).await.map(drop)
+    }
+
+    pub(super) fn set_aside_script(&self, step: &str, keeps: &[Keep]) -> Result<String, TargetError> {
+        let mut body = format!("{}begin\n", include_str!("set_aside.sh"));
+        for keep in keeps {
+            check_path(&keep.path)?;
+            let new = quote(self.new_beside(&keep.path));
+            let _infallible = writeln!(body, "note {} {} {new}", keep.how.word(), quote(&keep.path));
+        }
+        body.push_str("finish\n");
+        Ok(self.aside_script(step, &body))
+    }
+
+    pub(super) fn put_back_script(&self, step: &str) -> String {
+        self.aside_script(step, include_str!("put_back.sh"))
+    }
+
+    /// Whether something is kept for the step.
+    pub async fn is_set_aside(&self, step: &str) -> Result<bool, TargetError> {
+        let folder = format!("{}/aside", self.step_folder(step));
+        let reply = self.look(&script(&[("aside", &folder)], "[ -d \"$aside\" ]")).await?;
+        Ok(reply.status == 0)
+    }
+
+    /// What the run keeps on the target: after a success it stays there.
+    pub async fn asides(&self) -> Result<Vec<Aside>, TargetError> {
+        let values = [("run", self.run_folder())];
+        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let answer = self.ask("list what is set aside", &script(&values, include_str!("asides.sh"))).await?;
+        answer.lines().map(|line| self.read_aside(line)).collect()
+    }
+
+    fn read_aside(&self, line: &str) -> Result<Aside, TargetError> {
+        let mut fields = line.split('\t');
+        let mut next = || fields.next().map(str::to_owned);
+        let read = (|| {
+            let how = match next()?.as_str() {
+                "move" => How::Move,
+                "copy" => How::Copy,
+                _ => return None,
+            };
+            Some(Aside { how, step: next()?, stored: next()?, path: next()? })
+        })();
+        read.ok_or_else(|| self.unknown_answer("what is set aside", line))
+    }
+
+    /// Removes the run's folder, once all of it is put back.
+    pub async fn discard(&self) -> Result<(), TargetError> {
+        let values = [("run", self.run_folder())];
+        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let body = "set -e\nfor kept in \"$run\"/*/aside; do\n    if [ -e \"$kept\" ]; then \
+                    echo \"$kept is not put back\" >&2; exit 1; fi\ndone\nrm -rf -- \"$run\"\nsync \"${run%/*}\"";
+        self.change("remove the run's folder", &script(&values, body)).await.map(drop)
+    }
+
+    fn aside_script(&self, step: &str, body: &str) -> String {
+        let values = [
+            ("aside", format!("{}/aside", self.step_folder(step))),
+            ("hidden", self.hidden(step)),
+            ("busy", format!("{}/busy", self.run_folder())),
+        ];
+        script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), body)
+    }
+}
+
+impl std::fmt::Display for Aside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (kept as {} by step {})", self.path, self.stored, file_name(&self.step))
+    }
+}

@@ -1,0 +1,185 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::Host;
+use crate::target::{How, Keep, Owner, Payload, Place, Target};
+
+/// A tree with what trees have: modes, owners, links, odd names.
+fn furnish(host: &Host) {
+    host.write("data/etcd/member/wal/0.wal", "wal");
+    host.write("data/etcd/member/snap/db", "db");
+    host.write("data/etcd/-odd 'name'\n$(id)", "odd");
+    host.write("data/etc/kubernetes/pki/ca.key", "key");
+    host.write("data/etc/kubernetes/pki/gone.crt", "crt");
+    symlink("ca.key", host.path("data/etc/kubernetes/pki/link")).unwrap();
+    fs::set_permissions(host.path("data/etc/kubernetes/pki/ca.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(host.path("data/etcd"), fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(host.path("data/etcd/member/snap"), Some(1000), Some(1001)).unwrap();
+}
+
+fn keeps(host: &Host) -> Vec<Keep> {
+    vec![
+        Keep::moved(host.path("data/etcd")),
+        Keep::copied(host.path("data/etc/kubernetes")),
+        Keep::moved(host.path("data/etc/kubernetes/pki/link")),
+        Keep::moved(host.path("data/not/there/yet")),
+        Keep::copied(host.path("data/nor this")),
+    ]
+}
+
+fn wreck(host: &Host) {
+    host.write("data/etcd/member/new", "new");
+    host.write("data/etc/kubernetes/pki/ca.key", "other");
+    fs::set_permissions(host.path("data/etc/kubernetes"), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::remove_file(host.path("data/etc/kubernetes/pki/gone.crt")).unwrap();
+    host.write("data/not/there/yet", "now");
+    host.write("data/nor this/either", "now");
+}
+
+async fn twice_put_back(target: &Target) {
+    target.put_back("step").await.unwrap();
+    target.put_back("step").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_set_aside_comes_back_as_it_was() {
+    let host = Host::new();
+    furnish(&host);
+    let before = host.tree("data");
+    let target = host.held().await;
+    for _ in 0..2 {
+        target.set_aside("step", &keeps(&host)).await.unwrap();
+        assert!(target.is_set_aside("step").await.unwrap());
+        assert!(!fs::exists(host.path("data/etcd")).unwrap());
+        assert_eq!(host.read("data/etc/kubernetes/pki/ca.key"), "key");
+    }
+    let asides = target.asides().await.unwrap();
+    assert_eq!(asides.len(), 3);
+    assert_eq!((asides[0].how, asides[0].path.as_str()), (How::Move, host.path("data/etcd").as_str()));
+    assert!(asides.iter().all(|aside| fs::symlink_metadata(&aside.stored).is_ok()));
+    wreck(&host);
+    target.set_aside("step", &keeps(&host)).await.unwrap();
+    assert!(target.discard().await.is_err());
+    twice_put_back(&target).await;
+    assert_eq!(host.tree("data"), before);
+    assert!(!target.is_set_aside("step").await.unwrap());
+    target.discard().await.unwrap();
+    twice_put_back(&target).await;
+    assert!(!fs::exists(host.path("state/drctl/run-1")).unwrap());
+}
+
+#[tokio::test]
+async fn a_step_can_be_undone_and_done_again() {
+    let host = Host::new();
+    furnish(&host);
+    let before = host.tree("data");
+    let target = host.held().await;
+    for _ in 0..2 {
+        target.set_aside("step", &keeps(&host)).await.unwrap();
+        wreck(&host);
+        target.put_back("step").await.unwrap();
+        assert_eq!(host.tree("data"), before);
+    }
+}
+
+#[tokio::test]
+async fn two_steps_that_touch_the_same_path_unwind_in_turn() {
+    let host = Host::new();
+    furnish(&host);
+    let before = host.tree("data");
+    let target = host.held().await;
+    let key = host.path("data/etc/kubernetes/pki/ca.key");
+    for step in ["one", "two"] {
+        target.set_aside(step, &[Keep::moved(&key)]).await.unwrap();
+        host.write("data/etc/kubernetes/pki/ca.key", step);
+    }
+    target.put_back("two").await.unwrap();
+    assert_eq!(host.read("data/etc/kubernetes/pki/ca.key"), "one");
+    target.put_back("one").await.unwrap();
+    assert_eq!(host.tree("data"), before);
+}
+
+#[tokio::test]
+async fn every_moment_of_keeping_and_putting_back_may_be_the_last() {
+    // The script is cut after each of its durable deeds: `sync` is where it dies.
+    let host = Host::new();
+    furnish(&host);
+    let before = host.tree("data");
+    let target = host.held().await;
+    for cut in 1..40 {
+        let dying = |body: String| {
+            format!("n=0; sync() {{ n=$((n + 1)); [ $n -lt {cut} ] || kill -9 $$; command sync \"$@\"; }}\n{body}")
+        };
+        let set = target.set_aside_script("step", &keeps(&host)).unwrap();
+        let _cut = target.ask("be cut", &dying(set)).await;
+        if cut % 2 == 0 {
+            target.set_aside("step", &keeps(&host)).await.unwrap();
+            wreck(&host);
+        }
+        let _cut = target.ask("be cut", &dying(target.put_back_script("step"))).await;
+        target.put_back("step").await.unwrap();
+        assert_eq!(host.tree("data"), before, "cut at {cut}");
+    }
+}
+
+/// A file system of its own, for as long as it lives.
+struct Mounted(String);
+
+impl Mounted {
+    fn at(path: String) -> Self {
+        fs::create_dir_all(&path).unwrap();
+        assert!(std::process::Command::new("mount").args(["-t", "tmpfs", "none", &path]).status().unwrap().success());
+        Self(path)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        assert!(std::process::Command::new("umount").arg(&self.0).status().unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn a_mount_point_keeps_its_place() {
+    let host = Host::new();
+    let mounted = Mounted::at(host.path("data/etcd"));
+    host.write("data/etcd/member/snap/db", "db");
+    host.write("data/etcd/.hidden", "too");
+    fs::create_dir(host.path("data/etcd/lost+found")).unwrap();
+    fs::set_permissions(&mounted.0, fs::Permissions::from_mode(0o755)).unwrap();
+    let before = host.tree("data");
+    let target = host.held().await;
+    for cut in 1..12 {
+        let set = target.set_aside_script("step", &[Keep::moved(&mounted.0)]).unwrap();
+        let dying = |body: String| {
+            format!("n=0; sync() {{ n=$((n + 1)); [ $n -lt {cut} ] || kill -9 $$; command sync \"$@\"; }}\n{body}")
+        };
+        let _cut = target.ask("be cut", &dying(set)).await;
+        if cut % 2 == 0 {
+            target.set_aside("step", &[Keep::moved(&mounted.0)]).await.unwrap();
+            assert!(!fs::exists(host.path("data/etcd/member")).unwrap());
+            host.write("data/etcd/member/new", "new");
+            fs::set_permissions(&mounted.0, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        let _cut = target.ask("be cut", &dying(target.put_back_script("step"))).await;
+        twice_put_back(&target).await;
+        assert_eq!(host.tree("data"), before, "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_interrupted_placing_left_is_cleared_away() {
+    let host = Host::new();
+    furnish(&host);
+    let before = host.tree("data");
+    let target = host.held().await;
+    for name in ["data/etc/kubernetes/pki/ca.key", "data/etc/kubernetes/a b/ca.key"] {
+        let to = host.path(name);
+        target.set_aside("step", &[Keep::moved(&to)]).await.unwrap();
+        let place = Place { to: to.clone(), mode: 0o600, owner: Owner::root() };
+        target.place(Payload::Bytes(b"1"), &place, &|_, _| {}).await.unwrap();
+        fs::write(target.new_beside(&to), "half").unwrap();
+        target.put_back("step").await.unwrap();
+        assert_eq!(host.tree("data"), before);
+    }
+}
