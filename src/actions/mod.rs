@@ -10,6 +10,7 @@ mod kind;
 mod kubeadm_init;
 mod mode;
 mod place_file;
+mod restore_etcd;
 mod upload;
 mod verify_cluster;
 mod verify_etcd;
@@ -32,6 +33,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<fetch_snapshot::FetchSnapshot>(),
     Kind::of::<upload::Upload>(),
     Kind::of::<place_file::PlaceFile>(),
+    Kind::of::<restore_etcd::RestoreEtcd>(),
     Kind::of::<kubeadm_init::KubeadmInit>(),
     Kind::of::<command::Command>(),
     Kind::of::<confirm::Confirm>(),

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::run_job;
+use super::command::end_in_words;
+use super::control_plane::Node;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::inventory::Inventory;
 use crate::restore_engines::{Choice, ENGINES, Restore, choose};
-use crate::target::{Facts, Keep, Owner, PathKind, Payload, Place, Target, quote};
+use crate::target::{APPLY, Facts, Job, Keep, Owner, PathKind, Payload, Place, quote};
 use crate::text::{Text, Values};
 
 /// Restores the snapshot into etcd's data folder, as the only member of a new cluster, under the name and peer URL
@@ -54,28 +55,7 @@ impl Declared for RestoreEtcd {
 }
 
 /// Where kubeadm keeps etcd's data.
-pub(super) const DATA_DIR: &str = "/var/lib/etcd";
-
-/// The name that kubeadm gives the node, and so the member.
-pub(super) fn node_name(inventory: &Inventory, facts: &Facts) -> String {
-    inventory.cluster.node_name.clone().unwrap_or_else(|| facts.hostname.trim().to_lowercase())
-}
-
-/// The address that kubeadm advertises.
-pub(super) fn address(inventory: &Inventory, facts: &Facts) -> Option<String> {
-    inventory.cluster.advertise_address.clone().or_else(|| facts.address.clone())
-}
-
-/// The peer URL that kubeadm gives its etcd: up to 1.13 that of the loopback.
-fn peer_url(inventory: &Inventory, facts: &Facts) -> Option<String> {
-    let kubeadm = facts.tools.get("kubeadm").and_then(|tool| tool.version.as_deref());
-    let mut numbers = kubeadm.unwrap_or_default().split('.').map_while(|part| part.parse::<u32>().ok());
-    if matches!((numbers.next(), numbers.next()), (Some(1), Some(minor)) if minor < 14) {
-        return Some("https://127.0.0.1:2380".to_owned());
-    }
-    let address = address(inventory, facts)?;
-    Some(if address.contains(':') { format!("https://[{address}]:2380") } else { format!("https://{address}:2380") })
-}
+const DATA_DIR: &str = "/var/lib/etcd";
 
 /// The folder itself, when the path is a link to it.
 fn followed(facts: &Facts, path: String) -> String {
@@ -110,13 +90,7 @@ impl RestoreEtcd {
             let program = std::path::Path::new(&usable.program);
             cx.target.place(Payload::File(program), &place, &|done, total| cx.tell.bytes(done, total)).await?;
         }
-        let default_url = || peer_url(cx.inventory, cx.facts);
-        let no_address = || failed("the target has no address; set `advertise_address` in the inventory".to_owned());
-        let peer_url = match &self.peer_url {
-            Some(text) => cx.fill(text)?,
-            None => default_url().ok_or_else(no_address)?,
-        };
-        let name = self.name.as_ref().map_or(Ok(node_name(cx.inventory, cx.facts)), |text| cx.fill(text))?;
+        let (name, peer_url) = self.member(cx)?;
         let restore = Restore {
             snapshot: &cx.fill(&self.snapshot)?,
             stage: &stage,
@@ -134,8 +108,21 @@ impl RestoreEtcd {
             quote(&stage),
             i32::from(mounted),
             quote(marker(cx)),
-            include_str!("restore_etcd.sh")
+            include_str!("restore_etcd/restore.sh")
         ))
+    }
+
+    /// The member's name and peer URL.
+    fn member(&self, cx: &Context<'_>) -> Result<(String, String), ActionError> {
+        let node = Node::of(cx.inventory, cx.facts);
+        let unknown = || ActionError::Failed {
+            what: "restoring etcd".to_owned(),
+            reason: "the target has no address; set `advertise_address` in the inventory".to_owned(),
+        };
+        let given = |text: &Option<Text>| text.as_ref().map(|text| cx.fill(text)).transpose();
+        let name = given(&self.name)?.or_else(|| node.as_ref().map(|node| node.name.clone()));
+        let url = given(&self.peer_url)?.or_else(|| node.as_ref().map(Node::peer_url));
+        Ok((name.ok_or_else(unknown)?, url.ok_or_else(unknown)?))
     }
 
     fn outputs(&self, cx: &Context<'_>, choice: &Choice) -> Result<Values, ActionError> {
@@ -165,24 +152,6 @@ fn container_word(run: &str) -> String {
     run.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect()
 }
 
-/// What stands at the data folder, by the marker that the job leaves before its last rename.
-async fn look(target: &Target, data: &str, marker: &str) -> Result<Option<String>, ActionError> {
-    let script = format!(
-        "data={}\nmarker={}\n\
-         read -r made <\"$marker\" || {{ echo 'the restore did not come to its end'; exit 0; }}\n\
-         [ \"$(stat -c %i -- \"$data/member\")\" = \"$made\" ] || {{ echo \"$data is not what was restored\"; exit 0; }}\n\
-         for file in \"$data\"/member/wal/*.wal \"$data\"/member/snap/*.snap \"$data/member/snap/db\"; do\n\
-         [ -s \"$file\" ] || {{ echo \"$file is missing\"; exit 0; }}\ndone\necho whole\n",
-        quote(data),
-        quote(marker)
-    );
-    let answer = target.ask("look at the restored data", &script).await?;
-    Ok(match answer.trim() {
-        "whole" => None,
-        reason => Some(reason.to_owned()),
-    })
-}
-
 #[async_trait]
 impl Action for RestoreEtcd {
     fn texts(&self) -> Vec<&Text> {
@@ -201,10 +170,12 @@ impl Action for RestoreEtcd {
             let choice = self.choice(facts, cx.inventory, etcd);
             engine = choice.in_words();
             details.extend(choice.against());
-            let name = text(&self.name).unwrap_or_else(|| node_name(cx.inventory, facts));
-            let url =
-                text(&self.peer_url).or_else(|| peer_url(cx.inventory, facts)).unwrap_or_else(|| "unknown".to_owned());
-            details.push(format!("member {name}, peer URL {url}"));
+            let node = Node::planned(cx);
+            let name = text(&self.name).or_else(|| node.as_ref().map(|node| node.name.clone()));
+            let url = text(&self.peer_url).or_else(|| node.as_ref().map(Node::peer_url));
+            if let (Some(name), Some(url)) = (name, url) {
+                details.push(format!("as member {name} at {url}"));
+            }
             if facts.paths.get(&data).is_some_and(|state| !state.empty) {
                 details.push(format!("{data} is not empty: what is there is set aside"));
             }
@@ -251,15 +222,20 @@ impl Action for RestoreEtcd {
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
         let choice = self.choice(cx.facts, cx.inventory, cx.snapshot.claims.etcd_version.as_deref());
         let command = self.job(cx, &choice).await?;
-        run_job::apply(cx, "restoring etcd", &command).await?;
+        let job =
+            Job { step: cx.step, attempt: cx.attempt, part: APPLY, command: &command, limit: cx.limit, again: false };
+        let end = cx.target.job(job, &|line| cx.tell.output(line), cx.stop).await?;
+        end_in_words(cx, &format!("restoring etcd with {}", choice.in_words()), end)?;
         Ok(Outcome::Done(self.outputs(cx, &choice)?))
     }
 
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
         let choice = self.choice(cx.facts, cx.inventory, cx.snapshot.claims.etcd_version.as_deref());
-        match look(cx.target, &self.data_dir(cx)?, &marker(cx)).await? {
-            None => Ok(Verdict::Took(self.outputs(cx, &choice)?)),
-            Some(reason) => Ok(Verdict::DidNot { reason }),
+        let (data, marker) = (quote(self.data_dir(cx)?), quote(marker(cx)));
+        let script = format!("data={data}\nmarker={marker}\n{}", include_str!("restore_etcd/look.sh"));
+        match cx.target.ask("look at the restored data", &script).await?.trim() {
+            "whole" => Ok(Verdict::Took(self.outputs(cx, &choice)?)),
+            reason => Ok(Verdict::DidNot { reason: reason.to_owned() }),
         }
     }
 
