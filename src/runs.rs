@@ -91,13 +91,22 @@ impl Runs {
 
     /// An id that nobody has: cluster, time, and two random bytes.
     pub fn new_id(cluster: &str, now: Timestamp) -> Result<String, RunsError> {
-        let mut random = [0_u8; 2];
-        rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty()).map_err(|error| RunsError::Io {
-            what: "read random bytes from",
-            path: "getrandom".into(),
-            source: error.into(),
-        })?;
-        Ok(format!("{cluster}-{}-{:02x}{:02x}", now.strftime("%Y%m%dT%H%M%SZ"), random[0], random[1]))
+        Ok(format!("{cluster}-{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), random_hex::<2>()?))
+    }
+
+    /// How a target's lock names this controller: its host and this folder, for ever.
+    ///
+    /// Not the process: whoever has a run's journal open here is its only process, so a lock of the same run and the
+    /// same folder is its own, left by one that died.
+    pub fn controller(&self) -> Result<String, RunsError> {
+        let path = self.dir.join("controller");
+        private_folder(&self.dir)?;
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        match write_new(&path, format!("{host}-{}", random_hex::<4>()?).as_bytes()) {
+            Err(RunsError::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {}
+            written => written?,
+        }
+        std::fs::read_to_string(&path).map_err(|source| io("read", &path, source))
     }
 
     /// Begins a run: its texts first, then the journal with its first record.
@@ -206,6 +215,13 @@ impl RunFolder {
     fn started(&self) -> Option<Timestamp> {
         self.read().ok().and_then(|(_, records)| records.first().map(|record| record.at))
     }
+}
+
+fn random_hex<const N: usize>() -> Result<String, RunsError> {
+    let mut random = [0_u8; N];
+    rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
+        .map_err(|error| io("read random bytes from", Path::new("getrandom"), error.into()))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn private_folder(path: &Path) -> Result<(), RunsError> {

@@ -5,6 +5,9 @@
 use std::path::Path;
 
 use drctl::inventory::{Inventory, LoadError, load, parse as parse_at};
+use proptest::prelude::*;
+
+const EXAMPLE: &str = include_str!("../inventory.example.toml");
 
 const WHOLE: &str = r#"
 [cluster]
@@ -428,5 +431,142 @@ fn a_missing_file() {
     × could not read the inventory `no/such/prod.toml`
     ╰─▶ No such file or directory (os error 2)
     help: check the path after `--inventory`; inventory.example.toml shows every key
+    "#);
+}
+
+proptest! {
+    #[test]
+    fn any_text_ends_with_an_inventory_or_a_report(
+        text in "(\\[cluster\\]\n|\\[\\[snapshots\\]\\]\n|host|name|jump|pki|folder|path| = |\"|'''|[\\[\\]{}=#,.0-9]|\n|.){0,40}",
+    ) {
+        if let Err(error) = parse(&text) {
+            prop_assert!(!render(&error).is_empty());
+        }
+    }
+
+    #[test]
+    fn so_does_a_damaged_example(from in 0..EXAMPLE.len(), length in 0..60_usize, by in ".{0,5}") {
+        let to = EXAMPLE.ceil_char_boundary((from + length).min(EXAMPLE.len()));
+        let text = [&EXAMPLE[..EXAMPLE.floor_char_boundary(from)], &by, &EXAMPLE[to..]].concat();
+        if let Err(error) = parse(&text) {
+            prop_assert!(!render(&error).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prod.toml");
+    std::fs::write(&path, b"[cluster]\nname = \"\xff\"\n").unwrap();
+    let report = render(&load(&path).unwrap_err()).replace(&folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!(report, @r#"
+    × the inventory `FOLDER/prod.toml` is not UTF-8 text
+    help: line 2 holds bytes that are no characters: save the file as UTF-8
+    "#);
+}
+
+#[test]
+fn a_folder_in_place_of_a_file() {
+    insta::assert_snapshot!(render(&load(Path::new("src")).unwrap_err()), @r#"
+    × could not read the inventory `src`
+    ╰─▶ Is a directory (os error 21)
+    help: the inventory must be a file that this user may read
+    "#);
+}
+
+#[test]
+fn keys_that_exclude_and_need_each_other() {
+    let text = WHOLE
+        .replace("[target]", "kubeadm_config = \"a\"\nkubeadm_config_inline = \"b\"\n[target]")
+        .replace("dir = \"/srv/pki\"", "ca_crt = \"ca.crt\"")
+        .replace("\"cp-1\"", "\"cp-1:22\"\nbecome = { method = \"none\", password = { env = \"\" } }");
+    insta::assert_snapshot!(render(&parse(&text).unwrap_err()), @r#"
+      × the inventory `prod.toml` has 5 errors
+
+    Error: 
+      × `kubeadm_config` and `kubeadm_config_inline` are both set
+       ╭─[prod.toml:7:25]
+     6 │ kubeadm_config = "a"
+     7 │ kubeadm_config_inline = "b"
+       ·                         ─┬─
+       ·                          ╰── wrong here
+     8 │ [target]
+       ╰────
+      help: keep the one that is meant
+
+    Error: 
+      × `cp-1:22` is not a host
+        ╭─[prod.toml:9:8]
+      8 │ [target]
+      9 │ host = "cp-1:22"
+        ·        ────┬────
+        ·            ╰── wrong here
+     10 │ become = { method = "none", password = { env = "" } }
+        ╰────
+      help: write a name, an address or a `Host` of the SSH configuration; the port has its own key
+
+    Error: 
+      × this says nothing of where the secret is
+        ╭─[prod.toml:10:40]
+      9 │ host = "cp-1:22"
+     10 │ become = { method = "none", password = { env = "" } }
+        ·                                        ──────┬─────
+        ·                                              ╰── wrong here
+     11 │ 
+        ╰────
+      help: fill it in, or remove the key
+
+    Error: 
+      × nothing asks for this password
+        ╭─[prod.toml:10:40]
+      9 │ host = "cp-1:22"
+     10 │ become = { method = "none", password = { env = "" } }
+        ·                                        ──────┬─────
+        ·                                              ╰── wrong here
+     11 │ 
+        ╰────
+      help: use `method = "sudo"`, or remove the password
+
+    Error: 
+      × nothing says where the root CA is
+        ╭─[prod.toml:15:1]
+     14 │ 
+     15 │ [pki]
+        · ──┬──
+        ·   ╰── wrong here
+     16 │ ca_crt = "ca.crt"
+        ╰────
+      help: set `dir` to a folder that holds `ca.crt` and `ca.key`, or set both `ca_crt` and `ca_key`
+    "#);
+}
+
+#[test]
+fn secrets_that_are_nowhere() {
+    let by = "dir = \"/srv/pki\"\nca_key = { vault = \"x\" }\nsa_key = { env = \"A\", file = \"b\" }";
+    insta::assert_snapshot!(report("dir = \"/srv/pki\"", by), @r#"
+      × the inventory `prod.toml` has 2 errors
+
+    Error: 
+      × unknown key `vault`
+        ╭─[prod.toml:14:10]
+     13 │ dir = "/srv/pki"
+     14 │ ca_key = { vault = "x" }
+        ·          ───────┬───────
+        ·                 ╰── not known here
+     15 │ sa_key = { env = "A", file = "b" }
+        ╰────
+      help: known here: `file`, `env`, `command`, `prompt`
+
+    Error: 
+      × expected a path, or one of `{ file = … }`, `{ env = … }`, `{ command = […] }`, `{ prompt = … }
+      │ `
+        ╭─[prod.toml:15:10]
+     14 │ ca_key = { vault = "x" }
+     15 │ sa_key = { env = "A", file = "b" }
+        ·          ────────────┬────────────
+        ·                      ╰── has more, or none
+        ╰────
+      help: it takes exactly one
     "#);
 }

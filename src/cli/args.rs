@@ -36,6 +36,9 @@ pub struct Globals {
     /// Folder of journals [default: $`XDG_STATE_HOME/drctl` or ~/.local/state/drctl]
     #[arg(long, global = true, env = "DRCTL_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// The inventory: which cluster, onto which host, from what
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
     /// Show the output of commands; twice and thrice: logs too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -84,9 +87,6 @@ pub(super) enum Command {
 /// Which cluster, and how.
 #[derive(Debug, clap::Args)]
 pub(super) struct Site {
-    /// The inventory: which cluster, onto which host, from what
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) inventory: PathBuf,
     /// The playbook [default: the one shown by `drctl playbook show`]
     #[arg(short, long, value_name = "FILE")]
     pub(super) playbook: Option<PathBuf>,

@@ -33,7 +33,7 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
     let frozen =
         Frozen { inventory: &session.inventory_text, playbook: &session.playbook.text, snapshot: &search.chosen };
     let (folder, journal, record) = session.runs().begin(header.clone(), &frozen)?;
-    if let Err(fault) = hold(&target.target, args.site.take_over.as_deref()).await {
+    if let Err(fault) = hold(&target.target, &session.runs(), args.site.take_over.as_deref()).await {
         folder.forget()?;
         return Err(fault);
     }
@@ -85,7 +85,7 @@ fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHe
         drctl: env!("CARGO_PKG_VERSION").to_owned(),
         cluster: session.inventory.cluster.name.clone(),
         host: session.inventory.target.host.clone(),
-        inventory: absolute(&args.site.inventory).display().to_string(),
+        inventory: absolute(&session.inventory_path).display().to_string(),
         playbook: args
             .site
             .playbook

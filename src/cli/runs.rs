@@ -11,7 +11,7 @@ use crate::runs::Runs;
 pub(super) fn run(globals: &Globals) -> Result<Exit, Fault> {
     let mut out = std::io::stdout().lock();
     let say = |error: std::io::Error| Fault::Io { what: "write to standard output".to_owned(), source: error };
-    let runs = Runs::new(&state_dir(globals, None)).list()?;
+    let runs = Runs::new(&state_dir(globals)?).list()?;
     for run in &runs {
         let line = match run.read() {
             Ok((state, records)) => line(&Report::of(&state, &records), globals.json()),

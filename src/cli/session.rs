@@ -24,6 +24,7 @@ pub(super) struct Session {
     pub(super) face: Arc<dyn Face>,
     pub(super) state: PathBuf,
     pub(super) inventory: Arc<Inventory>,
+    pub(super) inventory_path: PathBuf,
     pub(super) inventory_text: String,
     pub(super) playbook: Arc<Playbook>,
 }
@@ -31,11 +32,18 @@ pub(super) struct Session {
 impl Session {
     /// Reads both files; all that is wrong with either is told.
     pub(super) fn load(globals: &Globals, site: &Site) -> Result<Self, Fault> {
-        let loaded = inventory::load(&site.inventory)?;
+        let Some(path) = globals.inventory.clone() else {
+            return Err(Fault::Usage {
+                message: "no inventory is named".to_owned(),
+                help: "pass `--inventory FILE`; `inventory.example.toml` shows every key".to_owned(),
+            });
+        };
+        let loaded = inventory::load(&path)?;
         let playbook = playbook::load(site.playbook.as_deref(), &loaded.inventory)?;
         Ok(Self {
             face: face(globals.json(), globals.verbose > 0),
-            state: state_dir(globals, Some(&loaded.inventory)),
+            state: state_of(globals, Some(&loaded.inventory)),
+            inventory_path: path,
             inventory: Arc::new(loaded.inventory),
             inventory_text: loaded.text,
             playbook: Arc::new(playbook),
@@ -80,8 +88,17 @@ impl Session {
     }
 }
 
-/// The folder of journals: the flag, else the inventory, else the default.
-pub(super) fn state_dir(globals: &Globals, inventory: Option<&Inventory>) -> PathBuf {
+/// The folder of journals, for commands that need an inventory only to find it.
+pub(super) fn state_dir(globals: &Globals) -> Result<PathBuf, Fault> {
+    let inventory = match (&globals.state, &globals.inventory) {
+        (None, Some(path)) => Some(inventory::load(path)?.inventory),
+        _ => None,
+    };
+    Ok(state_of(globals, inventory.as_ref()))
+}
+
+/// The flag, else the inventory, else the default.
+fn state_of(globals: &Globals, inventory: Option<&Inventory>) -> PathBuf {
     let from_inventory = || inventory.and_then(|inventory| inventory.state.dir.clone());
     globals.state.clone().or_else(from_inventory).unwrap_or_else(Runs::default_state)
 }
@@ -113,8 +130,8 @@ pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
 }
 
 /// Takes the target's lock for the run.
-pub(super) async fn hold(target: &Target, take_over: Option<&str>) -> Result<(), Fault> {
-    match target.acquire(Claim { controller: &controller(), user: &user(), take_over }).await? {
+pub(super) async fn hold(target: &Target, runs: &Runs, take_over: Option<&str>) -> Result<(), Fault> {
+    match target.acquire(Claim { controller: &runs.controller()?, user: &user(), take_over }).await? {
         LockOutcome::Acquired { .. } => Ok(()),
         LockOutcome::Held { holder, live } => Err(Fault::Held(format!(
             "run {} of {} holds the target ({})",
@@ -159,11 +176,6 @@ async fn stop_on_signal(stop: CancellationToken) {
         _ = terminate.recv() => {}
     }
     stop.cancel();
-}
-
-/// How the lock names this process.
-fn controller() -> String {
-    format!("{}:{}", rustix::system::uname().nodename().to_string_lossy(), std::process::id())
 }
 
 fn user() -> String {

@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::runs::Runs;
 
 pub(super) fn run(globals: &Globals, args: &Show) -> Result<Exit, Fault> {
-    let folder = Runs::new(&state_dir(globals, None)).find(&args.run)?;
+    let folder = Runs::new(&state_dir(globals)?).find(&args.run)?;
     let (state, records) = folder.read()?;
     let report = Report::of(&state, &records);
     let text = if globals.json() {

@@ -33,7 +33,7 @@ pub(super) struct TakenUp {
 impl TakenUp {
     /// Opens a run's journal and reads what it froze.
     pub(super) async fn find(globals: &Globals, id: Option<&str>, what: &'static str) -> Result<Self, Fault> {
-        let state_dir = state_dir(globals, None);
+        let state_dir = state_dir(globals)?;
         let runs = Runs::new(&state_dir);
         let folder = match id {
             Some(id) => runs.find(id)?,
@@ -54,7 +54,7 @@ impl TakenUp {
         let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::Target(error.into()))?;
         let target = Target::new(Arc::new(ssh), &self.folder.id);
         let facts = target.facts(crate::check::PATHS).await?;
-        hold(&target, None).await?;
+        hold(&target, &Runs::new(&self.state_dir), None).await?;
         let pki = PkiFiles::find(&self.inventory.pki);
         let mut values = self.inventory.values();
         values.extend(pki.values());

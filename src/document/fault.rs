@@ -65,14 +65,14 @@ pub enum LoadError {
     },
     /// The file is not text.
     #[error("the {what} `{}` is not UTF-8 text", path.display())]
-    #[diagnostic(help("byte {at} begins no character: save the file as UTF-8"))]
+    #[diagnostic(help("line {line} holds bytes that are no characters: save the file as UTF-8"))]
     NotText {
         /// `inventory` or `playbook`.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// The first byte that is no text.
-        at: usize,
+        /// The first line that is no text.
+        line: usize,
     },
     /// What is written there is wrong.
     #[error(transparent)]

@@ -39,10 +39,10 @@ pub(crate) struct Located<'t>(pub(crate) Spanned<DeValue<'t>>);
 /// Reads a file's text.
 pub(crate) fn read_file(what: &'static str, path: &Path) -> Result<String, LoadError> {
     let bytes = std::fs::read(path).map_err(|source| LoadError::Read { what, path: path.to_owned(), source })?;
-    String::from_utf8(bytes).map_err(|error| LoadError::NotText {
-        what,
-        path: path.to_owned(),
-        at: error.utf8_error().valid_up_to(),
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = String::from_utf8_lossy(before).matches('\n').count() + 1;
+        LoadError::NotText { what, path: path.to_owned(), line }
     })
 }
 

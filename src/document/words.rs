@@ -50,7 +50,8 @@ pub(super) fn of_type(message: &str, span: Range<usize>, text: &str, more: &[&st
     }
     match what {
         _ if what.starts_with("invalid length ") => {
-            Fault::new(span, format!("expected {}", expected_words(expected)), "wrong here", None)
+            let help = "it takes exactly one".to_owned();
+            Fault::new(span, format!("expected {}", expected_words(expected)), "has more, or none", help)
         }
         "wanted exactly 1 element" => Fault::new(
             span,
@@ -89,7 +90,7 @@ fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 /// "did you mean …?", and all that could be meant.
 pub(crate) fn choices(word: &str, known: &[&str], kind: &str) -> String {
     let all = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let all = if all.is_empty() { format!("nothing is {kind}") } else { format!("{kind}: {all}") };
+    let all = if all.is_empty() { "there are none".to_owned() } else { format!("{kind}: {all}") };
     match nearest(word, known) {
         Some(meant) => format!("did you mean `{meant}`?\n{all}"),
         None => all,

@@ -77,7 +77,7 @@ impl std::str::FromStr for When {
             },
         };
         let name = name.trim();
-        if !is_name(name) {
+        if !is_name(name) || name == "not" {
             return Err(wrong(&format!("`{name}` is not a name")));
         }
         Ok(Self { name: name.to_owned(), test: asked })

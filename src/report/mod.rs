@@ -79,7 +79,9 @@ impl Report {
             ending: state.ending,
             stopped: state.stopped.clone(),
             steps,
-            rto_seconds: restored.map(|record| seconds(started, record.at)),
+            rto_seconds: restored
+                .filter(|_| state.ending == Some(Ending::Restored))
+                .map(|record| seconds(started, record.at)),
             rpo_seconds: seconds(state.header.snapshot.taken, started),
             header: state.header.clone(),
         }

@@ -123,6 +123,16 @@ pub enum ReadError {
     /// A bbolt file of another program.
     #[error("not etcd's database: it has no bucket `key`")]
     Foreign,
+    /// A record beside the keys.
+    #[error("page {page}: a record of the bucket `{bucket}` is damaged: {reason}")]
+    Aside {
+        /// The page that holds it.
+        page: u64,
+        /// Its bucket.
+        bucket: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A record whose key is no revision.
     #[error("page {page}: a record's key of {length} bytes is no revision")]
     Revision {
@@ -231,23 +241,37 @@ impl Revision {
 impl Store {
     fn read(bolt: &Bolt) -> Result<Self, ReadError> {
         let mut store = Self { used_bytes: bolt.meta().used(), ..Self::default() };
-        each(bolt, b"meta", |key, value| match key {
-            b"consistent_index" => store.consistent_index = value.try_into().ok().map(u64::from_be_bytes),
-            b"finishedCompactRev" => store.compacted = Revision::parse(value).map_or(0, |revision| revision.main),
-            b"scheduledCompactRev" => {
-                store.compaction_asked = Revision::parse(value).map_or(0, |revision| revision.main);
-            }
-            b"storageVersion" => store.storage_version = text(value),
-            _ => {}
-        })?;
-        each(bolt, b"cluster", |key, value| {
+        each(bolt, "meta", |key, value| store.meta(key, value))?;
+        each(bolt, "cluster", |key, value| {
             if key == b"clusterVersion" {
-                store.cluster_version = text(value);
+                store.cluster_version = Some(text(value)?);
             }
+            Ok(())
         })?;
-        each(bolt, b"members", |_, value| store.members.extend(serde_json::from_slice::<Member>(value)))?;
-        each(bolt, b"alarm", |key, _| store.alarms.extend(AlarmMember::decode(key).map(|member| member.kind())))?;
+        each(bolt, "members", |_, value| {
+            store.members.push(serde_json::from_slice(value).map_err(|error| error.to_string())?);
+            Ok(())
+        })?;
+        each(bolt, "alarm", |key, _| {
+            store.alarms.push(AlarmMember::decode(key).map_err(|error| error.to_string())?.kind());
+            Ok(())
+        })?;
         Ok(store)
+    }
+
+    fn meta(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let length = || format!("{} bytes long", value.len());
+        let revision = || Revision::parse(value).map(|revision| revision.main).ok_or_else(length);
+        match key {
+            b"consistent_index" => {
+                self.consistent_index = Some(u64::from_be_bytes(value.try_into().map_err(|_| length())?));
+            }
+            b"finishedCompactRev" => self.compacted = revision()?,
+            b"scheduledCompactRev" => self.compaction_asked = revision()?,
+            b"storageVersion" => self.storage_version = Some(text(value)?),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -262,15 +286,19 @@ impl AlarmMember {
 }
 
 /// Shows each pair of a bucket that may be missing.
-fn each(bolt: &Bolt, bucket: &[u8], mut visit: impl FnMut(&[u8], &[u8])) -> Result<(), BoltError> {
-    let Some(bucket) = bolt.bucket(bucket)? else { return Ok(()) };
+fn each(
+    bolt: &Bolt,
+    name: &'static str,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), String>,
+) -> Result<(), ReadError> {
+    let Some(bucket) = bolt.bucket(name.as_bytes())? else { return Ok(()) };
     let mut cursor = bolt.walk(&bucket, Direction::Forward)?;
     while let Some(entry) = cursor.next()? {
-        visit(entry.key, entry.value);
+        visit(entry.key, entry.value).map_err(|reason| ReadError::Aside { page: entry.page, bucket: name, reason })?;
     }
     Ok(())
 }
 
-fn text(value: &[u8]) -> Option<String> {
-    std::str::from_utf8(value).ok().map(str::to_owned)
+fn text(value: &[u8]) -> Result<String, String> {
+    std::str::from_utf8(value).map(str::to_owned).map_err(|error| error.to_string())
 }

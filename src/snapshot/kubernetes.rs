@@ -77,7 +77,9 @@ pub(super) fn decode<T: Message + Default + DeserializeOwned>(value: &[u8]) -> R
         return T::decode(envelope.raw.as_slice()).map_err(damaged);
     }
     if value.first() == Some(&b'{') {
-        return serde_json::from_slice(value).map_err(|error| Unreadable::Damaged(error.to_string()));
+        // The error's own words would quote the value, which may be a Secret's.
+        let place = |error: serde_json::Error| format!("line {}, column {}", error.line(), error.column());
+        return serde_json::from_slice(value).map_err(|error| Unreadable::Damaged(place(error)));
     }
     Err(cipher(value).map_or(Unreadable::Unknown, Unreadable::Encrypted))
 }
@@ -271,4 +273,61 @@ fn base64_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<S
         .into_iter()
         .map(|(name, value)| Ok((name, standard.decode(value).map_err(serde::de::Error::custom)?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_by_key() {
+        for (path, expected) in [
+            ("pods/default/web-1", "pods"),
+            ("deployments/default/web", "deployments"),
+            ("services/specs/default/kubernetes", "services"),
+            ("services/endpoints/default/kubernetes", "endpoints"),
+            ("minions/node1", "nodes"),
+            ("controllers/default/web", "replicationcontrollers"),
+            ("cilium.io/ciliumnodes/node1", "cilium.io/ciliumnodes"),
+            ("apiregistration.k8s.io/apiservices/v1.", "apiregistration.k8s.io/apiservices"),
+            ("health", "health"),
+            ("", ""),
+        ] {
+            assert_eq!(resource(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn encryption_names_its_key() {
+        let cipher_of = |value: &[u8]| cipher(value).map(|cipher| (cipher.provider, cipher.key));
+        let named = |provider: &str, key: &str| Some((provider.to_owned(), key.to_owned()));
+        assert_eq!(cipher_of(b"k8s:enc:aescbc:v1:key1:\xff\x00:\x01"), named("aescbc", "key1"));
+        assert_eq!(cipher_of(b"k8s:enc:kms:v2:vault:\xff"), named("kms v2", "vault"));
+        assert_eq!(cipher_of(b"k8s:enc:aescbc:v1:\xff\xff"), None);
+        assert_eq!(cipher_of(b"k8s\0"), None);
+    }
+
+    #[test]
+    fn the_same_object_in_both_encodings() {
+        let json = br#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","creationTimestamp":null},"data":{"k":"v"}}"#;
+        let map: ConfigMap = decode(json).unwrap();
+        let raw = map.encode_to_vec();
+        let stored = [PROTOBUF, Envelope { raw }.encode_to_vec().as_slice()].concat();
+        assert_eq!(decode::<ConfigMap>(&stored).unwrap(), map);
+        assert_eq!(map.data["k"], "v");
+
+        let json = br#"{"data":{"token":"YWJj"},"type":"kubernetes.io/service-account-token"}"#;
+        assert_eq!(decode::<SecretObject>(json).unwrap().data["token"], b"abc");
+        let json = br#"{"spec":{"renewTime":"2026-11-24T00:09:51.907031Z"}}"#;
+        let renewed = decode::<Lease>(json).unwrap().spec.unwrap().renew_time.and_then(Time::timestamp);
+        assert_eq!(renewed.unwrap().to_string(), "2026-11-24T00:09:51.907031Z");
+    }
+
+    #[test]
+    fn what_is_no_object() {
+        assert_eq!(decode::<ConfigMap>(b"635"), Err(Unreadable::Unknown));
+        assert!(matches!(decode::<ConfigMap>(b"k8s\0\x12\xff\xff\xff\xff\x0f"), Err(Unreadable::Damaged(_))));
+        assert!(matches!(decode::<ConfigMap>(b"{\"data\":"), Err(Unreadable::Damaged(_))));
+        assert!(matches!(decode::<ConfigMap>(b"k8s:enc:aescbc:v1:key1:x"), Err(Unreadable::Encrypted(_))));
+    }
 }

@@ -253,3 +253,133 @@ fn date_and_hour(text: &[char]) -> Option<DateTime> {
     let year = rest.number(4).filter(|year| (2000..2100).contains(year))?;
     DateTime::new(year, rest.two()?, rest.two()?, rest.two()?, 0, 0, 0).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(name: &str) -> Option<String> {
+        time_in_name(name).map(|time| time.to_string())
+    }
+
+    #[test]
+    fn the_same_instant_in_many_hands() {
+        for name in [
+            "etcd-snapshot-2018-05-24_21:54:03_UTC.db",
+            "etcd-snapshot-2018-05-24_21\u{F022}54\u{F022}03_UTC.db",
+            "etcd-snapshot-2018-05-24_21\u{F03A}54\u{F03A}03_UTC.db",
+            "etcd-snapshot-2018-05-24_21-54-03_UTC.db",
+            "etcd-snapshot-2018-05-24_21_54_03_UTC.db",
+            "etcd-snapshot-2018-05-24_21.54.03_UTC.db",
+            "etcd-snapshot-2018-05-24_215403_UTC.db",
+            "etcd-snapshot-2018-05-24_21:54:03.db",
+            "2018-05-24T21:54:03Z",
+            "2018-05-24T21:54:03.999999Z.db.zst",
+            "2018-05-24T23:54:03+02:00.db",
+            "2018-05-24T16:54:03-05.db",
+            "backup-20180524T215403Z.db",
+            "backup-20180524215403.db",
+            "2018-05-24 21:54:03 UTC",
+            "2018-05-24_23:54:03_CEST.db",
+            "2018-05-24_23:54:03_+0200.db",
+            "2018-05-24_17-24-03-0430.db",
+            "2018.05.24-21.54.03-UTC.db",
+            "master20180524_215403",
+            "etcd-snapshot-node1-1527198843",
+            "snapshot-1527198843123.db",
+        ] {
+            assert_eq!(at(name).as_deref(), Some("2018-05-24T21:54:03Z"), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_time_is_not_part_of_it() {
+        for name in ["2018-05-24_21-54-03_node1.db", "2018-05-24_21-54-03-7.db", "2018-05-24_21-54-03-0001.db"] {
+            assert_eq!(at(name).as_deref(), Some("2018-05-24T21:54:03Z"), "{name}");
+        }
+        assert_eq!(at("2018-05-24_21:54.db").as_deref(), Some("2018-05-24T21:54:00Z"));
+        assert_eq!(at("2018-05-24T23:54+0200.db").as_deref(), Some("2018-05-24T21:54:00Z"));
+        assert_eq!(at("v2016-01-01_00-00-00/of-2018-05-24_21-54-03.db").as_deref(), Some("2018-05-24T21:54:03Z"));
+        assert_eq!(at("2016-12-31_23:59:60_UTC.db").as_deref(), Some("2016-12-31T23:59:59Z"));
+    }
+
+    #[test]
+    fn what_states_no_time() {
+        for name in [
+            "",
+            "snapshot.db",
+            "db",
+            "2018-05-24.db",
+            "24-05-2018_21:54:03.db",
+            "2018-13-24_21:54:03.db",
+            "2018-05-24_25:54:03.db",
+            "2018-05-24_21:54:03_CST.db",
+            "2018-05-24_21:54:03_IST.db",
+            "12345678901234567890.db",
+            "2055052421.db",
+        ] {
+            assert_eq!(at(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, name) in [
+            ("etcd-snapshot-*.db", "etcd-snapshot-2018-05-24_21:54:03_UTC.db"),
+            ("etcd-snapshot-*_21:54:??_*.db", "etcd-snapshot-2018-05-24_21\u{F022}54\u{F022}03_UTC.db"),
+            ("*", "any"),
+            ("**a*b*", "xxaxxabx"),
+            ("snapshot.db", "snapshot.db"),
+            (".*", ".hidden"),
+            ("", ""),
+        ] {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("etcd-snapshot-*.db", "etcd-snapshot-2018.db.part"),
+            ("*", "etcd-snapshot-2018.db.part"),
+            ("*.db", ".etcd.db"),
+            ("*.db", "a.db.zst"),
+            ("?", ""),
+            ("a?", "a"),
+            ("*a*b", "ba"),
+            ("", "a"),
+        ] {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_written_time_is_read_back(
+            second in 946_684_800_i64..4_070_908_800,
+            date in prop::sample::select(vec!["%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%Y%m%d"]),
+            between in prop::sample::select(vec!["T", "_", "-", " "]),
+            time in prop::sample::select(vec!["%H:%M:%S", "%H\u{F022}%M\u{F022}%S", "%H-%M-%S", "%H%M%S"]),
+            zone in prop::sample::select(vec![("", 0), ("Z", 0), ("_UTC", 0), ("%z", 2), ("_%:z", -5), ("_CET", 1)]),
+            front in "[a-z-]{0,12}",
+            back in "(\\.[a-z]{1,6})?",
+        ) {
+            let written = Timestamp::from_second(second).unwrap();
+            let local = written.to_zoned_datetime(TimeZone::fixed(Offset::constant(zone.1)));
+            let name = local.strftime(&format!("{front}{date}{between}{time}{}{back}", zone.0)).to_string();
+            prop_assert_eq!(time_in_name(&name), Some(written), "{}", name);
+        }
+
+        #[test]
+        fn any_name_is_read_to_its_end(name in "\\PC{0,60}", digits in "[0-9TZ:_+.-]{0,40}") {
+            time_in_name(&name);
+            time_in_name(&digits);
+            fits(&digits, &name);
+        }
+
+        #[test]
+        fn a_pattern_fits_what_it_was_made_of(parts in prop::collection::vec("[a-z]{0,4}", 1..6)) {
+            prop_assert!(fits(&parts.join("*"), parts.concat()));
+            prop_assert!(fits(&parts.join("*"), parts.join("filling")));
+        }
+    }
+}

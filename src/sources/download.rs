@@ -193,3 +193,95 @@ impl AsyncWrite for Sink<'_> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use jiff::Timestamp;
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// Breaks off after so many bytes each time, and remembers from where it was asked.
+    struct Flaky {
+        bytes: Vec<u8>,
+        piece: usize,
+        asked: Mutex<Vec<u64>>,
+    }
+
+    #[async_trait]
+    impl Fetch for Flaky {
+        async fn fetch(&self, from: u64, sink: &mut (dyn AsyncWrite + Send + Unpin)) -> Fetched {
+            self.asked.lock().unwrap().push(from);
+            let rest = &self.bytes[usize::try_from(from).unwrap()..];
+            let piece = &rest[..rest.len().min(self.piece)];
+            match sink.write_all(piece).await {
+                Err(error) => Fetched::Failed(error.to_string()),
+                Ok(()) if piece.len() == rest.len() => Fetched::All,
+                Ok(()) => Fetched::Part("cut".to_owned()),
+            }
+        }
+    }
+
+    fn flaky(bytes: &[u8], piece: usize) -> Flaky {
+        Flaky { bytes: bytes.to_vec(), piece, asked: Mutex::default() }
+    }
+
+    async fn download(cache: &Path, size: u64, from: &Flaky, reconnect_for: Duration) -> Result<Vec<u8>, String> {
+        let candidate = Candidate::new("a.db".into(), size, Timestamp::UNIX_EPOCH);
+        let download = Download { cache, source: "there", candidate: &candidate, reconnect_for, tell: &|_, _| {} };
+        download.run(from).await.map(|path| std::fs::read(path).unwrap())
+    }
+
+    #[tokio::test]
+    async fn goes_on_where_it_broke_off() {
+        let cache = tempfile::tempdir().unwrap();
+        let from = flaky(b"0123456789", 6);
+        assert_eq!(download(cache.path(), 10, &from, Duration::from_mins(1)).await.unwrap(), b"0123456789");
+        assert_eq!(*from.asked.lock().unwrap(), [0, 6]);
+    }
+
+    #[tokio::test]
+    async fn gives_up_after_a_time_without_progress() {
+        let cache = tempfile::tempdir().unwrap();
+        let stuck = flaky(b"0123456789", 0);
+        assert_eq!(download(cache.path(), 10, &stuck, PAUSE).await.unwrap_err(), "cut");
+        assert!(stuck.asked.lock().unwrap().len() > 1);
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_run_fetched_is_kept() {
+        let whole = std::fs::read("tests/fixtures/snapshots/etcd-3.4.db").unwrap();
+        let (cache, size) = (tempfile::tempdir().unwrap(), whole.len() as u64);
+        let first = flaky(&whole, 6000);
+        assert_eq!(download(cache.path(), size, &first, Duration::ZERO).await.unwrap_err(), "cut");
+        let second = flaky(&whole, usize::MAX);
+        assert!(download(cache.path(), size, &second, Duration::ZERO).await.unwrap() == whole);
+        assert_eq!(*second.asked.lock().unwrap(), [6000]);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_part_is_fetched_anew() {
+        let whole = std::fs::read("tests/fixtures/snapshots/etcd-3.4.db").unwrap();
+        let (cache, size) = (tempfile::tempdir().unwrap(), whole.len() as u64);
+        let candidate = Candidate::new("a.db".into(), size, Timestamp::UNIX_EPOCH);
+        let tell: &Told = &|_, _| {};
+        let named =
+            Download { cache: cache.path(), source: "there", candidate: &candidate, reconnect_for: PAUSE, tell };
+        std::fs::write(named.path("part"), [0; 5000]).unwrap();
+        let from = flaky(&whole, usize::MAX);
+        assert!(download(cache.path(), size, &from, PAUSE).await.unwrap() == whole);
+        assert_eq!(*from.asked.lock().unwrap(), [5000, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_size_that_is_not_the_listed_one_is_told() {
+        let cache = tempfile::tempdir().unwrap();
+        let short = download(cache.path(), 12, &flaky(b"0123456789", 20), PAUSE).await.unwrap_err();
+        assert_eq!(short, "got 10 bytes of 12");
+        let cache = tempfile::tempdir().unwrap();
+        let long = download(cache.path(), 8, &flaky(b"0123456789", 20), PAUSE).await.unwrap_err();
+        assert!(long.ends_with("more bytes came than were listed"), "{long}");
+    }
+}

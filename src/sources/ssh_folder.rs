@@ -173,3 +173,96 @@ fn read_line(line: &[u8]) -> Option<Candidate> {
     let modified = Timestamp::from_second(modified).ok()?;
     Some(Candidate::new(OsString::from_vec(name.to_vec()), u64::try_from(size).ok()?, modified))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::sources::TimeFrom;
+    use crate::transport::Local;
+
+    /// This machine's own `sh` is asked, as the other host's would be.
+    fn remote(folder: &Path) -> RemoteFolder {
+        RemoteFolder {
+            label: "the folder there".to_owned(),
+            path: folder.display().to_string(),
+            pattern: any_db(),
+            host: Arc::new(Local),
+        }
+    }
+
+    #[tokio::test]
+    async fn files_are_listed_whatever_their_names_are_made_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = [
+            b"it's \"$(odd)\" \\ *.db".as_slice(),
+            b"-n.db",
+            b"b\xff-2018-05-24_21-54-03_UTC.db",
+            "a\u{F022}.db".as_bytes(),
+        ];
+        for (index, name) in odd.iter().enumerate() {
+            std::fs::write(folder.path().join(OsString::from_vec(name.to_vec())), vec![0; index]).unwrap();
+        }
+        for other in ["line\nend.db", "notes.txt", "half.db.part"] {
+            std::fs::write(folder.path().join(other), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("folder.db")).unwrap();
+        let mut found = remote(folder.path()).list().await.unwrap();
+        found.sort_by_key(|candidate| candidate.size);
+        let names: Vec<_> = found.iter().map(|candidate| candidate.name.as_bytes()).collect();
+        assert_eq!(names, odd);
+        assert_eq!(found.iter().map(|candidate| candidate.size).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(found[2].time_from, TimeFrom::Name);
+    }
+
+    #[tokio::test]
+    async fn more_files_than_fit_one_command_are_all_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..450 {
+            std::fs::write(folder.path().join(format!("{number}.db")), "").unwrap();
+        }
+        assert_eq!(remote(folder.path()).list().await.unwrap().len(), 450);
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(remote(empty.path()).list().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_missing_folder_is_told() {
+        let error = remote(Path::new("/no/such/folder")).list().await.unwrap_err().to_string();
+        assert!(error.starts_with("could not list the snapshots in the folder there: "), "{error}");
+        assert!(error.contains("/no/such/folder"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_fetched_once_and_kept_private() {
+        let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let name = OsString::from_vec(b"odd '\xff.db".to_vec());
+        let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+        std::fs::write(there.path().join(&name), &bytes).unwrap();
+        let folder = remote(there.path());
+        let candidate = folder.list().await.unwrap().remove(0);
+        let cache = here.path().join("cache");
+        let path = folder.open(&candidate, &cache, &|_, _| {}).await.unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+        std::fs::remove_file(there.path().join(&name)).unwrap();
+        assert_eq!(folder.open(&candidate, &cache, &|_, _| {}).await.unwrap(), path);
+        assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changed_is_not_fetched() {
+        let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::write(there.path().join("a.db"), "as listed").unwrap();
+        let folder = remote(there.path());
+        let candidate = folder.list().await.unwrap().remove(0);
+        std::fs::write(there.path().join("a.db"), "then another").unwrap();
+        let error = folder.open(&candidate, here.path(), &|_, _| {}).await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "could not read the snapshot `a.db` of the folder there: it changed since it was listed (status 1)"
+        );
+    }
+}

@@ -257,8 +257,6 @@ fn no_such_file() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
     /// Any bytes, in place of any bytes: the reader ends, and calls nothing whole that is not the file.
     #[test]
     fn damaged_at_random(changes in proptest::collection::vec((0_usize..49_184, proptest::collection::vec(any::<u8>(), 1..12)), 1..10)) {

@@ -3,56 +3,58 @@
 #![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "tests say what went wrong by panicking")]
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/lab");
 /// The drctl that cargo built for this test.
-pub const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
+pub(crate) const DRCTL: &str = env!("CARGO_BIN_EXE_drctl");
 /// The lost master's address, which every lab may use: labs cannot see each other.
-pub const ADDRESS: &str = "10.77.0.10";
+pub(crate) const ADDRESS: &str = "10.77.0.10";
 
 /// A network of throwaway hosts, gone when dropped.
 #[derive(Debug)]
-pub struct Lab {
+pub(crate) struct Lab {
     hub: String,
     /// Inventories, journals and what else a test writes.
-    pub dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// A throwaway host.
 #[derive(Debug)]
-pub struct Host<'a> {
+pub(crate) struct Host<'a> {
     lab: &'a Lab,
     name: String,
 }
 
 /// What drctl wrote, and how it ended.
 #[derive(Debug)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// Its exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// Standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Lab {
     /// A lab of this process.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder for the test");
         let random = dir.path().file_name().expect("a name").to_string_lossy().replace(['.', '_'], "");
         Self { hub: format!("t{}{random}", std::process::id()), dir }
     }
 
     /// The network namespace in which the hosts can be reached.
-    pub fn netns(&self) -> PathBuf {
+    pub(crate) fn netns(&self) -> PathBuf {
         Path::new("/run/netns").join(&self.hub)
     }
 
     /// Runs one command of the lab; what it prints.
-    pub fn lab(&self, args: &[&str]) -> String {
+    pub(crate) fn lab(&self, args: &[&str]) -> String {
         let output = Command::new(LAB)
             .args(args)
             .env("DRCTL_LAB_HUB", &self.hub)
@@ -64,18 +66,18 @@ impl Lab {
     }
 
     /// A host that answers to SSH. `kind` is `light` or `kube`, `options` those of `lab up`.
-    pub fn host(&self, name: &str, kind: &str, address: &str, options: &[&str]) -> Host<'_> {
+    pub(crate) fn host(&self, name: &str, kind: &str, address: &str, options: &[&str]) -> Host<'_> {
         self.lab(&[&["up", name, kind, address], options].concat());
         Host { lab: self, name: name.to_owned() }
     }
 
     /// The backup of a real control plane: its folder.
-    pub fn backup(&self) -> PathBuf {
+    pub(crate) fn backup(&self) -> PathBuf {
         self.lab(&["backup"]).into()
     }
 
     /// drctl, where it can reach the hosts; its journals lie in the lab's folder.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net={}", self.netns().display()))
@@ -90,20 +92,50 @@ impl Lab {
     }
 
     /// Runs drctl to its end.
-    pub fn drctl(&self, args: &[&str]) -> Ran {
+    pub(crate) fn drctl(&self, args: &[&str]) -> Ran {
         self.command(args).output().expect("drctl can be run").into()
     }
 
     /// Writes a file into the lab's folder; its path.
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path = self.dir.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for the file");
         std::fs::write(&path, text).expect("a file of the test");
         path.display().to_string()
     }
 
+    /// The inventory of the backup's cluster for a host with its address.
+    pub(crate) fn inventory(&self, host: &Host<'_>, user: &str, backup: &Path) -> String {
+        let backup = backup.display();
+        let text = format!(
+            "[cluster]\nname = \"prod\"\nendpoint = \"{ADDRESS}:6443\"\nkubernetes = \"1.20.2\"\nnode_name = \"master\"\n\
+             admin_kubeconfig = \"{backup}/admin.conf\"\n\n{}\n[[snapshots]]\nfolder.path = \"{backup}/snapshots\"\n\n\
+             [pki]\ndir = \"{backup}/pki\"\n",
+            host.target(user)
+        );
+        self.write("prod.toml", text)
+    }
+
+    /// Runs drctl until it has written this to its journal, then kills it where it stands. Answers whether it got there.
+    pub(crate) fn killed_at(&self, args: &[&str], event: &str, step: &str, after: Duration) -> bool {
+        let mut command = self.command(&[args, &["--output", "json"]].concat());
+        let mut drctl = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("drctl can be run");
+        let lines = BufReader::new(drctl.stdout.take().expect("its output")).lines();
+        for line in lines.map_while(Result::ok) {
+            let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+            if line["kind"] == "record" && line["data"]["event"] == event && line["data"]["step"] == step {
+                std::thread::sleep(after);
+                drctl.kill().expect("it can be killed");
+                drctl.wait().expect("it ends");
+                return true;
+            }
+        }
+        drctl.wait().expect("it ends");
+        false
+    }
+
     /// The newest run's id.
-    pub fn run_id(&self) -> String {
+    pub(crate) fn run_id(&self) -> String {
         let runs = self.drctl(&["runs"]).stdout;
         runs.lines().last().and_then(|line| line.split_whitespace().next()).expect("a run").to_owned()
     }
@@ -119,14 +151,14 @@ impl Drop for Lab {
 
 impl Host<'_> {
     /// Runs a script on the host as root, without drctl and without sshd; what it prints.
-    pub fn sh(&self, script: &str) -> String {
+    pub(crate) fn sh(&self, script: &str) -> String {
         let output = self.try_sh(script);
         assert!(output.status.success(), "on {}: {script}: {}", self.name, String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// The same when it may fail.
-    pub fn try_sh(&self, script: &str) -> Output {
+    pub(crate) fn try_sh(&self, script: &str) -> Output {
         Command::new(LAB)
             .args(["enter", &self.name, "sh", "-c", script])
             .env("DRCTL_LAB_HUB", &self.lab.hub)
@@ -135,18 +167,24 @@ impl Host<'_> {
             .expect("tests/lab/lab can be run")
     }
 
+    /// The same with something to read.
+    pub(crate) fn sh_with(&self, script: &str, input: &str) -> String {
+        let quoted = input.replace('\'', "'\\''");
+        self.sh(&format!("printf '%s' '{quoted}' | {{ {script}; }}"))
+    }
+
     /// A fact that the lab knows of it.
-    pub fn field(&self, field: &str) -> String {
+    pub(crate) fn field(&self, field: &str) -> String {
         self.lab.lab(&["field", &self.name, field])
     }
 
     /// A known hosts file that trusts it.
-    pub fn known_hosts(&self) -> String {
+    pub(crate) fn known_hosts(&self) -> String {
         self.lab.write(&format!("known_hosts.{}", self.name), self.lab.lab(&["known-hosts", &self.name]) + "\n")
     }
 
     /// The `[target]` table of an inventory.
-    pub fn target(&self, user: &str) -> String {
+    pub(crate) fn target(&self, user: &str) -> String {
         format!(
             "[target]\nhost = \"{}\"\nuser = \"{user}\"\nidentity = \"{}\"\nknown_hosts = \"{}\"\nssh_config = \"none\"\nreconnect_for = \"30s\"\n",
             self.field("ip"),
@@ -156,13 +194,13 @@ impl Host<'_> {
     }
 
     /// Takes the host away before the lab goes.
-    pub fn down(self) {
+    pub(crate) fn down(self) {
         self.lab.lab(&["down", &self.name]);
     }
 
     /// Every path under these, with type, mode, owner, size, modification time of files, link target and digest: equal
     /// texts mean equal trees.
-    pub fn tree(&self, paths: &[&str]) -> String {
+    pub(crate) fn tree(&self, paths: &[&str]) -> String {
         let mut script = String::from("cd /; for root in");
         for path in paths {
             write!(script, " '{path}'").expect("a string grows");
@@ -189,7 +227,7 @@ impl From<Output> for Ran {
 impl Ran {
     /// Expects an exit code, and shows everything when it is another.
     #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }

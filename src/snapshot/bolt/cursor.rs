@@ -6,6 +6,9 @@ use super::{Bolt, Bucket, Root};
 
 /// A real tree has a handful of levels: bbolt's branches hold dozens of children.
 const MOST_LEVELS: usize = 64;
+/// The most that the pages of all levels may take, with their overflow: some values of etcd's greatest recommended
+/// request, and far below the memory of a host.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// Which end a walk begins at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +62,7 @@ impl<'a> Cursor<'a> {
     pub fn next(&mut self) -> Result<Option<Entry<'_>>, BoltError> {
         while let Some(level) = self.levels.last_mut() {
             let Some(index) = level.step(self.direction) else {
-                self.spare = self.levels.pop().map(|level| level.page.into_bytes()).unwrap_or_default();
+                self.spare = self.levels.pop().map(|level| level.page.into_spare()).unwrap_or_default();
                 continue;
             };
             if level.page.is_branch() {
@@ -85,7 +88,9 @@ impl<'a> Cursor<'a> {
         if self.levels.len() == MOST_LEVELS {
             return Err(wrong(Fault::TooDeep { limit: MOST_LEVELS }));
         }
-        let page = Page::read(self.bolt, number, std::mem::take(&mut self.spare))?;
+        let held: u64 = self.levels.iter().map(|level| level.page.size()).sum();
+        let limit = MOST_BYTES.saturating_sub(held);
+        let page = Page::read(self.bolt, number, limit, std::mem::take(&mut self.spare))?;
         if !self.visited.mark(number) {
             return Err(wrong(Fault::Twice));
         }

@@ -8,8 +8,8 @@ const ELEMENT_SIZE: usize = 16;
 const BRANCH: u16 = 0x01;
 const LEAF: u16 = 0x02;
 const BUCKET: u32 = 0x01;
-/// The most that one page with its overflow may span: far above etcd's greatest request, far below the memory of a host.
-const MOST_BYTES: u64 = 64 << 20;
+/// Memory of a page that is worth keeping for the next one.
+const MOST_KEPT: usize = 1 << 20;
 
 /// A branch or leaf page in memory, with the number under which it is told in errors.
 #[derive(Debug)]
@@ -36,8 +36,8 @@ pub struct Entry<'a> {
 }
 
 impl Page {
-    /// Reads page `number`, reusing `bytes`.
-    pub(super) fn read(bolt: &Bolt, number: u64, mut bytes: Vec<u8>) -> Result<Self, BoltError> {
+    /// Reads page `number`, reusing `bytes`, when it spans no more than `limit`.
+    pub(super) fn read(bolt: &Bolt, number: u64, limit: u64, mut bytes: Vec<u8>) -> Result<Self, BoltError> {
         let meta = bolt.meta();
         let page_size = u64::from(meta.page_size);
         let offset = number.saturating_mul(page_size);
@@ -55,8 +55,8 @@ impl Page {
                 return Err(wrong(Fault::BeyondHighWater { last: meta.high_water.saturating_sub(1) }));
             }
             let all = (overflow + 1) * page_size;
-            let length = usize::try_from(all).ok().filter(|_| all <= MOST_BYTES);
-            bytes.resize(length.ok_or_else(|| wrong(Fault::TooLong { bytes: all, limit: MOST_BYTES }))?, 0);
+            let length = usize::try_from(all).ok().filter(|_| all <= limit);
+            bytes.resize(length.ok_or_else(|| wrong(Fault::TooLong { bytes: all, limit }))?, 0);
             bolt.read_at(&mut bytes[first..], number, offset + page_size)?;
         }
         let found = u64_at(&bytes, 0);
@@ -115,9 +115,14 @@ impl Page {
         self.branch
     }
 
-    /// Gives the memory back for the next page.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// The memory that it takes.
+    pub(super) fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Gives the memory back for the next page, unless it is so much that a small page should not hold it.
+    pub(super) fn into_spare(self) -> Vec<u8> {
+        if self.bytes.capacity() > MOST_KEPT { Vec::new() } else { self.bytes }
     }
 
     fn key(&self, index: u16) -> Result<&[u8], BoltError> {

@@ -86,7 +86,7 @@ struct LocalEtcd {
 
 impl ClusterConfiguration {
     pub(super) fn parse(yaml: &str) -> Result<Self, String> {
-        let document: Document = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
+        let document: Document = serde_saphyr::from_str(yaml).map_err(|error| error.without_snippet().to_string())?;
         let said = |text: Option<String>| text.filter(|text| !text.is_empty());
         Ok(Self {
             yaml: yaml.to_owned(),
@@ -127,6 +127,6 @@ pub(super) struct Cluster {
 
 impl Kubeconfig {
     pub(super) fn parse(yaml: &str) -> Result<Self, String> {
-        serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
+        serde_saphyr::from_str(yaml).map_err(|error| error.without_snippet().to_string())
     }
 }

@@ -1,0 +1,115 @@
+//! Which snapshot is taken, and why not the others.
+
+#![expect(clippy::unwrap_used, reason = "a file that cannot be written is a failure")]
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use drctl::sources::{Folder, Search, SourceEntry, SourceError, TimeFrom, newest, still_there};
+
+const WHOLE: &[u8] = include_bytes!("fixtures/snapshots/etcd-3.4.db");
+const OTHER: &[u8] = include_bytes!("fixtures/snapshots/etcd-3.5.db");
+
+fn source(path: &Path) -> SourceEntry {
+    SourceEntry::Folder(Folder { path: path.to_owned(), pattern: "*.db".to_owned() })
+}
+
+async fn search(entries: &[SourceEntry]) -> Result<Search, SourceError> {
+    let cache = tempfile::tempdir().unwrap();
+    newest(entries, cache.path(), &|_, _| {}).await
+}
+
+fn passed_over(search: &Search) -> Vec<String> {
+    search.passed_over.iter().map(|passed| format!("{}: {}", passed.name, passed.reason)).collect()
+}
+
+#[tokio::test]
+async fn the_newest_by_name_is_taken_not_the_newest_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("etcd-snapshot-2018-05-24_21\u{F022}54\u{F022}03_UTC.db", WHOLE);
+    write("etcd-snapshot-2018-05-24_21:49:03_UTC.db", OTHER);
+    let found = search(&[source(folder.path())]).await.unwrap();
+    assert_eq!(found.chosen.name, "etcd-snapshot-2018-05-24_21\u{F022}54\u{F022}03_UTC.db");
+    assert_eq!(found.chosen.taken, "2018-05-24T21:54:03Z".parse().unwrap());
+    assert_eq!((found.chosen.size, found.chosen.time_from), (WHOLE.len() as u64, TimeFrom::Name));
+    assert!(found.chosen.claims.revision > 0 && found.passed_over.is_empty());
+    assert_eq!(found.chosen.values()["snapshot.sha256"], found.chosen.sha256);
+}
+
+#[tokio::test]
+async fn what_is_not_whole_is_passed_over_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |minute: u8, bytes: &[u8]| {
+        std::fs::write(folder.path().join(format!("etcd-2024-01-01T00:{minute:02}:00Z.db")), bytes).unwrap();
+    };
+    let mut flipped = WHOLE.to_vec();
+    flipped[WHOLE.len() / 2] ^= 1;
+    write(1, OTHER);
+    write(2, WHOLE);
+    write(3, &flipped);
+    write(4, &WHOLE[..WHOLE.len() - 512]);
+    write(5, &WHOLE[..WHOLE.len() - 100]);
+    write(6, b"");
+    let found = search(&[source(folder.path())]).await.unwrap();
+    assert_eq!(found.chosen.name, "etcd-2024-01-01T00:02:00Z.db");
+    let passed = passed_over(&found);
+    let reasons = ["06:00Z.db: 0 bytes", "05:00Z.db: ", "04:00Z.db: ", "03:00Z.db: damaged"];
+    assert_eq!(passed.len(), reasons.len(), "{passed:?}");
+    for (told, reason) in passed.iter().zip(reasons) {
+        assert!(told.starts_with(&format!("etcd-2024-01-01T00:{reason}")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn the_files_own_time_counts_where_the_name_says_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes, age) in [("a.db", WHOLE, 60), ("b.db", OTHER, 3600)] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let modified = SystemTime::now() - Duration::from_secs(age);
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+    }
+    let found = search(&[source(folder.path())]).await.unwrap();
+    assert_eq!((found.chosen.name.as_str(), found.chosen.time_from), ("a.db", TimeFrom::File));
+}
+
+#[tokio::test]
+async fn a_source_that_fails_is_told_when_another_has_one() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.db"), WHOLE).unwrap();
+    let found = search(&[source(Path::new("/no/such/folder")), source(folder.path())]).await.unwrap();
+    assert_eq!(found.chosen.name, "a.db");
+    assert_eq!(found.passed_over.len(), 1);
+    assert_eq!(found.passed_over[0].source, "the folder /no/such/folder");
+}
+
+#[tokio::test]
+async fn nothing_anywhere_is_an_error_that_tells_all() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.db"), b"no snapshot").unwrap();
+    let entries = [source(Path::new("/no/such/folder")), source(folder.path())];
+    let error = search(&entries).await.unwrap_err();
+    let told = if let SourceError::None { passed_over } = &error { passed_over.len() } else { 0 };
+    assert_eq!(told, 2, "{error}");
+}
+
+#[tokio::test]
+async fn a_frozen_snapshot_is_found_again_by_its_bytes() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let cache = tempfile::tempdir().unwrap();
+    std::fs::write(first.path().join("a.db"), WHOLE).unwrap();
+    let chosen = search(&[source(first.path())]).await.unwrap().chosen;
+    let entries = [source(first.path()), source(second.path())];
+    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, chosen.path);
+
+    // A newer one has taken the name, as rotation does; the bytes live on under another.
+    let mut others = WHOLE.to_vec();
+    others[0] ^= 1;
+    std::fs::write(first.path().join("a.db"), others).unwrap();
+    std::fs::write(second.path().join("b.db"), WHOLE).unwrap();
+    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, second.path().join("b.db"));
+
+    std::fs::remove_file(second.path().join("b.db")).unwrap();
+    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, chosen.path);
+}
