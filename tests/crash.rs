@@ -1,4 +1,5 @@
 //! Killed in every step, with a real kubeadm: resume ends where an undisturbed run ends, rollback ends where all began.
+#![allow(clippy::expect_used, reason = "tests panic to say what went wrong")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! The whole story with real kubeadm: a control plane is lost, `drctl restore` brings it back on a fresh host, and every
 //! object, the old credential and the controllers are there again.
+#![allow(clippy::expect_used, reason = "tests panic to say what went wrong")]
 
 mod support;
 
@@ -54,7 +55,7 @@ fn a_lost_control_plane_comes_back() {
     // Tokens of bootstrapping expire; everything else is the same object, by its uid.
     let lost: Vec<&str> = before
         .lines()
-        .map(|line| line.trim())
+        .map(str::trim)
         .filter(|line| !line.contains("bootstrap-token"))
         .filter(|line| !now.contains(&line.split_whitespace().collect::<Vec<_>>().join(" ")))
         .collect();

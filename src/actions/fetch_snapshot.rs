@@ -8,7 +8,7 @@ use super::{Action, ActionError, Context, Declared, Description, Finding, Outcom
 use crate::target::{Owner, Payload, Place};
 use crate::text::{Text, Values};
 
-/// Brings the newest valid snapshot to the target, into drctl's own folder (mode 0600).
+/// Brings the newest valid snapshot to the target, into drctl's own folder (mode 0600). It goes when the run ends well.
 ///
 /// Which one that is was decided, and its trailing SHA-256 checked, before the run began.
 ///
@@ -89,5 +89,5 @@ impl FetchSnapshot {
 }
 
 fn path(cx: &Context<'_>) -> String {
-    format!("{}/snapshot.db", cx.target.run_folder())
+    format!("{}/snapshot.db", cx.target.passing_folder())
 }

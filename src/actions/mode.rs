@@ -14,6 +14,11 @@ impl Mode {
     pub(super) const fn bits(self) -> u32 {
         self.0
     }
+
+    /// Whether nobody but the owner gets at it.
+    pub(super) const fn is_private(self) -> bool {
+        self.0.trailing_zeros() >= 6
+    }
 }
 
 impl fmt::Display for Mode {

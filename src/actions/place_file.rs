@@ -142,7 +142,7 @@ impl PlaceFile {
 
 /// The digest of a private file is no use to anybody but who guesses at it.
 fn digest_of(action: &PlaceFile, sha256: &str) -> String {
-    if action.mode.bits() & 0o077 == 0 { "not told".to_owned() } else { sha256.to_owned() }
+    if action.mode.is_private() { "not told".to_owned() } else { sha256.to_owned() }
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -33,7 +33,7 @@ pub struct Globals {
     /// What is written: text for people on stderr, or NDJSON on stdout
     #[arg(long, global = true, value_enum, default_value_t = Output::Human, value_name = "FORM")]
     pub output: Output,
-    /// Folder of journals [default: $XDG_STATE_HOME/drctl or ~/.local/state/drctl]
+    /// Folder of journals [default: the inventory's, else `$XDG_STATE_HOME/drctl` or `~/.local/state/drctl`]
     #[arg(long, global = true, env = "DRCTL_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// The inventory: which cluster, onto which host, from what

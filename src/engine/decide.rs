@@ -154,7 +154,7 @@ mod tests {
         let dies = |chance: &mut Chance| chance.draw() % 5 == 1;
         let outcome = |note: &mut dyn FnMut(Event), step: usize, chance: &mut Chance| match chance.draw() % 4 {
             1 => note(Event::StepFailed { step: name(step), error: String::new() }),
-            _ => note(Event::StepDone { step: name(step), outputs: Default::default() }),
+            _ => note(Event::StepDone { step: name(step), outputs: crate::text::Values::new() }),
         };
         match decision {
             Decision::Begin { step, attempt } => {

@@ -214,9 +214,11 @@ impl Engine {
 
     /// The target is let go before the last record: a crash in between lets it go once more.
     async fn finish(&mut self, ending: Ending) -> Step<()> {
-        if ending == Ending::RolledBack {
-            self.run.target.discard().await.map_err(|error| cannot_end(&error))?;
-        }
+        let left = match ending {
+            Ending::Restored => self.run.target.tidy().await,
+            Ending::RolledBack => self.run.target.discard().await,
+        };
+        left.map_err(|error| cannot_end(&error))?;
         self.run.target.release().await.map_err(|error| cannot_end(&error))?;
         Ok(self.note(Event::Finished { ending })?)
     }

@@ -91,6 +91,11 @@ impl Target {
         format!("{}/{}", self.home, component(&self.run))
     }
 
+    /// The run's folder for what no rollback needs: it goes when the run ends well.
+    pub fn passing_folder(&self) -> String {
+        format!("{}/passing", self.run_folder())
+    }
+
     /// What is made next to a path, to become it; [`Target::put_back`] clears it away.
     pub fn new_beside(&self, path: &str) -> String {
         self.beside(path, &format!("{}.new", files::file_name(path)))

@@ -121,6 +121,14 @@ impl Target {
         read.ok_or_else(|| self.unknown_answer("what is set aside", line))
     }
 
+    /// Removes what only the run itself needed; what is set aside stays.
+    pub async fn tidy(&self) -> Result<(), TargetError> {
+        let body = "rm -rf -- \"$passing\" \"$run/uploads\"";
+        let values = [("passing", self.passing_folder()), ("run", self.run_folder())];
+        let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.change("remove what only the run needed", &script(&values, body)).await.map(drop)
+    }
+
     /// Removes the run's folder, once all of it is put back.
     pub async fn discard(&self) -> Result<(), TargetError> {
         let values = [("run", self.run_folder())];

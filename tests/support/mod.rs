@@ -1,6 +1,9 @@
 //! What tests share: a lab of throwaway hosts of their own, inventories for them, and trees to compare.
-#![allow(dead_code, reason = "each test binary uses its own part")]
-#![expect(clippy::missing_panics_doc, clippy::expect_used, reason = "tests say what went wrong by panicking")]
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    reason = "each test binary uses its own part, and panics to say what went wrong"
+)]
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};

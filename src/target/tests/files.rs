@@ -142,7 +142,7 @@ async fn a_key_is_never_wider_than_it_ends() {
     fs::create_dir(&dir).unwrap();
     let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let (watched, over) = (dir.clone(), done.clone());
-    let watcher = std::thread::spawn(move || {
+    let polling = std::thread::spawn(move || {
         let mut widest = 0;
         while !over.load(std::sync::atomic::Ordering::SeqCst) {
             for entry in fs::read_dir(&watched).unwrap().flatten() {
@@ -156,5 +156,5 @@ async fn a_key_is_never_wider_than_it_ends() {
         target.place(Payload::Bytes(&[n; 5000]), &to, QUIET).await.unwrap();
     }
     done.store(true, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(watcher.join().unwrap(), 0o600);
+    assert_eq!(polling.join().unwrap(), 0o600);
 }

@@ -75,7 +75,9 @@ fn walk(path: &Path, lines: &mut Vec<String>) {
     lines.push(format!("{} {mode:o} {}:{} {time:?} {inside}", path.display(), about.uid(), about.gid()));
     if about.is_dir() {
         let entries: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
-        entries.iter().for_each(|entry| walk(entry, lines));
+        for entry in &entries {
+            walk(entry, lines);
+        }
     }
 }
 

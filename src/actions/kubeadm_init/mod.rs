@@ -107,7 +107,7 @@ impl Action for KubeadmInit {
     }
 
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
-        let reply = cx.target.look(include_str!("kubeadm_init/verify.sh")).await?;
+        let reply = cx.target.look(include_str!("verify.sh")).await?;
         if reply.status == 0 {
             return Ok(Verdict::Took(Values::new()));
         }
@@ -121,10 +121,10 @@ impl Action for KubeadmInit {
 
     /// Not `kubeadm reset`: that empties the PKI and the etcd data of earlier steps, and of the owner.
     async fn undo(&self, cx: &Context<'_>) -> Result<(), ActionError> {
-        self.undo_part(cx, "undo", include_str!("kubeadm_init/undo.sh")).await?;
+        self.undo_part(cx, "undo", include_str!("undo.sh")).await?;
         // The kubelet must find the files as they were when it is started again.
         cx.target.put_back(cx.step).await?;
-        self.undo_part(cx, "undo-kubelet", include_str!("kubeadm_init/undo_kubelet.sh")).await
+        self.undo_part(cx, "undo-kubelet", include_str!("undo_kubelet.sh")).await
     }
 }
 
@@ -140,7 +140,7 @@ impl KubeadmInit {
             arguments.push_str(&quote(cx.fill(text)?));
         }
         let before = quote(before(cx));
-        Ok(format!("before={before}\n{}exec kubeadm init {arguments}\n", include_str!("kubeadm_init/begin.sh")))
+        Ok(format!("before={before}\n{}exec kubeadm init {arguments}\n", include_str!("begin.sh")))
     }
 
     async fn undo_part(&self, cx: &Context<'_>, part: &str, script: &str) -> Result<(), ActionError> {

@@ -108,7 +108,7 @@ impl RestoreEtcd {
             quote(&stage),
             i32::from(mounted),
             quote(marker(cx)),
-            include_str!("restore_etcd/restore.sh")
+            include_str!("restore.sh")
         ))
     }
 
@@ -232,7 +232,7 @@ impl Action for RestoreEtcd {
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
         let choice = self.choice(cx.facts, cx.inventory, cx.snapshot.claims.etcd_version.as_deref());
         let (data, marker) = (quote(self.data_dir(cx)?), quote(marker(cx)));
-        let script = format!("data={data}\nmarker={marker}\n{}", include_str!("restore_etcd/look.sh"));
+        let script = format!("data={data}\nmarker={marker}\n{}", include_str!("look.sh"));
         match cx.target.ask("look at the restored data", &script).await?.trim() {
             "whole" => Ok(Verdict::Took(self.outputs(cx, &choice)?)),
             reason => Ok(Verdict::DidNot { reason: reason.to_owned() }),
