@@ -190,6 +190,4 @@ pub enum Live {
         /// In a few words.
         note: String,
     },
-    /// What a check found.
-    Finding(crate::actions::Finding),
 }

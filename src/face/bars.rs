@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -20,15 +20,15 @@ const TAIL: usize = 4;
 /// Bars.
 #[derive(Debug)]
 pub struct Bars {
-    bar: ProgressBar,
     shown: Mutex<Shown>,
     verbose: bool,
 }
 
-#[derive(Debug, Default)]
+/// What is on the live lines now.
+#[derive(Debug)]
 struct Shown {
-    step: String,
-    begun: Option<std::time::Instant>,
+    bar: ProgressBar,
+    begun: Instant,
     note: String,
     bytes: Option<(u64, u64)>,
     tail: VecDeque<String>,
@@ -37,42 +37,51 @@ struct Shown {
 impl Bars {
     /// With all the output of commands when verbose, else its tail.
     pub fn new(verbose: bool) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_style(
-            ProgressStyle::default_spinner()
-                .template("{spinner} {wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-        );
-        Self { bar, shown: Mutex::default(), verbose }
+        Self { shown: Mutex::new(Shown::new("", true)), verbose }
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, step: &str) {
-        *self.shown() = Shown { step: step.to_owned(), begun: Some(std::time::Instant::now()), ..Shown::default() };
-        self.bar.reset();
-        self.bar.enable_steady_tick(Duration::from_millis(120));
-        self.draw();
+    fn begin(&self, what: &str) {
+        let mut shown = self.shown();
+        shown.bar.finish_and_clear();
+        *shown = Shown::new(what, false);
     }
 
-    fn draw(&self) {
-        let message = self.shown().message();
-        self.bar.set_message(message);
+    /// How long the live line has been there.
+    fn end(&self) -> String {
+        let shown = self.shown();
+        shown.bar.finish_and_clear();
+        human_seconds(shown.begun.elapsed().as_secs_f64())
     }
 
     fn print(&self, text: &str) {
-        self.bar.suspend(|| drop(std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes())));
+        let bar = self.shown().bar.clone();
+        // A closed standard error is no reason to stop a recovery.
+        bar.suspend(|| drop(std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes())));
     }
 }
 
 impl Shown {
-    fn message(&self) -> String {
-        let mut message = self.step.clone();
+    fn new(what: &str, hidden: bool) -> Self {
+        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        let style = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}{msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_prefix(what.to_owned());
+        if !hidden {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        Self { bar, begun: Instant::now(), note: String::new(), bytes: None, tail: VecDeque::new() }
+    }
+
+    fn draw(&self) {
+        let mut message = String::new();
         if let Some((done, total)) = self.bytes {
             message.push_str(&format!("  {} of {}", mib(done), mib(total)));
-            let seconds = self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64());
+            let seconds = self.begun.elapsed().as_secs_f64();
             if seconds > 0.5 {
                 #[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
                 message.push_str(&format!("  {:.0} MiB/s", done as f64 / seconds / 1_048_576.0));
@@ -81,14 +90,17 @@ impl Shown {
         if !self.note.is_empty() {
             message.push_str(&format!("  {}", self.note));
         }
-        if let Some(begun) = self.begun {
-            message.push_str(&format!("  {}", human_seconds(begun.elapsed().as_secs_f64())));
-        }
         for line in &self.tail {
-            message.push_str(&format!("\n    | {line}"));
+            message.push_str(&format!("\n      | {line}"));
         }
-        message
+        self.bar.set_message(message);
     }
+}
+
+/// A line as far as the terminal is wide: a longer one would be drawn over the lines above.
+fn fitting(line: &str) -> String {
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col));
+    line.chars().filter(|c| !c.is_control()).take(columns.saturating_sub(10)).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a size for the eye")]
@@ -99,44 +111,46 @@ fn mib(bytes: u64) -> String {
 impl Listener for Bars {
     fn record(&self, record: &Record) {
         match &record.data {
-            Event::StepStarted { step, .. } => return self.begin(step),
-            Event::UndoStarted { step } => return self.begin(&format!("undoing {step}")),
+            Event::StepStarted { step, .. } => self.begin(step),
+            Event::UndoStarted { step } => self.begin(&format!("undoing {step}")),
+            Event::StepKept { .. } => {}
             Event::StepDone { .. } | Event::UndoDone { .. } => {
-                let took = self.shown().begun.map(|begun| human_seconds(begun.elapsed().as_secs_f64()));
+                let took = self.end();
                 if let Some(text) = record_line(&record.data) {
-                    self.print(&format!("  {text}  ({})", took.unwrap_or_default()));
+                    self.print(&format!("  {text}  ({took})"));
                 }
             }
-            _ => {
-                if let Some(text) = record_line(&record.data) {
+            event => {
+                self.end();
+                if let Some(text) = record_line(event) {
                     self.print(&format!("  {text}"));
                 }
             }
         }
-        self.bar.finish_and_clear();
     }
 
     fn live(&self, live: &Live) {
+        if let (Live::Output { line, .. }, true) = (live, self.verbose) {
+            self.print(&format!("    | {line}"));
+            return;
+        }
+        let mut shown = self.shown();
         match live {
             Live::Output { line, .. } => {
-                if self.verbose {
-                    self.print(&format!("    | {line}"));
-                }
-                let mut shown = self.shown();
-                shown.tail.push_back(line.chars().filter(|c| !c.is_control()).take(200).collect());
+                shown.tail.push_back(fitting(line));
                 if shown.tail.len() > TAIL {
                     shown.tail.pop_front();
                 }
             }
-            Live::Bytes { done, total, .. } => self.shown().bytes = Some((*done, *total)),
-            Live::Note { note, .. } => self.shown().note.clone_from(note),
-            Live::Finding(_) => {}
+            Live::Bytes { done, total, .. } => shown.bytes = Some((*done, *total)),
+            Live::Note { note, .. } => shown.note.clone_from(note),
         }
-        self.draw();
+        shown.draw();
     }
 
     fn confirm(&self, question: &str) -> Option<bool> {
-        self.bar.suspend(|| crate::cli::ask::yes_or_no(question))
+        let bar = self.shown().bar.clone();
+        bar.suspend(|| crate::cli::ask::yes_or_no(question))
     }
 }
 
@@ -146,7 +160,7 @@ impl Face for Bars {
     }
 
     fn findings(&self, findings: &[Finding]) {
-        self.bar.finish_and_clear();
+        self.end();
         for finding in findings {
             self.print(&finding_lines(finding));
         }
@@ -157,7 +171,7 @@ impl Face for Bars {
     }
 
     fn report(&self, report: &Report, next: &[String]) {
-        self.bar.finish_and_clear();
+        self.end();
         self.print(&format!("\n{report}"));
         for next in next {
             self.print(&format!("next     {next}"));

@@ -48,7 +48,7 @@ impl Listener for Plain {
         match live {
             Live::Output { step, line } if self.verbose => timed(Timestamp::now(), &format!("  {step} | {line}")),
             Live::Note { step, note } => timed(Timestamp::now(), &format!("  {step}: {note}")),
-            Live::Output { .. } | Live::Bytes { .. } | Live::Finding(_) => {}
+            Live::Output { .. } | Live::Bytes { .. } => {}
         }
     }
 

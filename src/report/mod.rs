@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::engine::StepState;
 use crate::event::{Ending, Event, RunHeader};
 use crate::journal::{Record, RunState};
+use crate::text::Values;
 
 /// A run, told from its journal.
 #[derive(Debug, Clone, Serialize)]
@@ -41,6 +42,8 @@ pub struct StepReport {
     pub state: &'static str,
     /// Why it was skipped, or what it said when it failed.
     pub detail: Option<String>,
+    /// What it found or made, as later steps may refer to it.
+    pub outputs: Values,
     /// How often it was begun.
     pub attempts: u32,
     /// When it was last begun, relative to the run's start, in seconds.
@@ -64,6 +67,7 @@ impl Report {
                     action: step.action.clone(),
                     state: word(step_state),
                     detail: None,
+                    outputs: step_state.outputs().cloned().unwrap_or_default(),
                     attempts: *attempts,
                     begun_after: None,
                     seconds: None,

@@ -26,6 +26,10 @@ impl fmt::Display for Report {
             let took = step.seconds.map(human_seconds).unwrap_or_default();
             let bar = bar(step.begun_after, step.seconds, whole);
             writeln!(f, "  {:name_width$}  {:<11}  {took:>8}  {bar}", step.name, step.state)?;
+            // What proofs found is what a person wants to see; other outputs are paths.
+            for (name, value) in step.outputs.iter().filter(|_| step.action.starts_with("verify_")) {
+                writeln!(f, "  {:name_width$}  | {name}: {value}", "")?;
+            }
             for line in step.detail.iter().flat_map(|detail| detail.lines()) {
                 writeln!(f, "  {:name_width$}  | {line}", "")?;
             }
