@@ -10,7 +10,7 @@ use super::args::{Globals, Site};
 use super::exit::{Exit, Fault, next_steps};
 use crate::actions::{Finding, Severity};
 use crate::check::{self, Look};
-use crate::engine::{Engine, Run};
+use crate::engine::{Engine, Left, Run};
 use crate::face::{Face, face};
 use crate::inventory::{self, Inventory};
 use crate::playbook::{self, Playbook};
@@ -157,7 +157,8 @@ pub(super) async fn work(
         left?
     };
     let exit = Exit::of(&left, asked);
-    if !matches!(exit, Exit::Done | Exit::RolledBack | Exit::Held) {
+    let reachable = !matches!(left, Left::Ended(_) | Left::LostContact { .. } | Left::LostLock { .. });
+    if reachable {
         // Best effort: the lock also says so by its age.
         drop(run.target.stop().await);
     }
