@@ -37,12 +37,13 @@ fn revision(host: &Host<'_>, etcdctl: &str) -> i64 {
     status[0]["Status"]["header"]["revision"].as_i64().expect("a revision")
 }
 
-/// etcd on loopback as a daemon that leaves what started it: a job ends with its own process group, and counts as running
-/// while anything holds its lock (file 9).
+/// etcd on loopback as a daemon that leaves what started it: a job ends with its own process group, which the daemon must
+/// have left by then, and counts as running while anything holds its lock (file 9).
 fn daemon(version: &str, options: &str) -> String {
     format!(
         "setsid -f /opt/etcd-{version}/etcd --data-dir /var/lib/etcd --logger zap --listen-peer-urls http://127.0.0.1:2380 \
-         {options} </dev/null >>/var/log/etcd.log 2>&1 9>&-"
+         {options} </dev/null >>/var/log/etcd.log 2>&1 9>&-
+         n=0; until pidof etcd >/dev/null || [ $n = 100 ]; do n=$((n + 1)); sleep 0.05; done"
     )
 }
 
@@ -223,7 +224,7 @@ action = "verify_etcd"
 "#,
             places = self.places,
             engine = self.engine,
-            start = self.start,
+            start = self.start.replace('$', "$$"),
             verify = self.verify,
         );
         let inventory = lab.write("light.toml", inventory);

@@ -75,7 +75,7 @@ fn a_cut_during_the_upload_is_survived_and_what_arrived_is_not_sent_again() {
     let again_from = after.windows(2).find(|pair| pair[1] < pair[0]).map(|pair| pair[1]);
     assert!(again_from.is_some_and(|from| from >= ENOUGH / 2), "it went on from {again_from:?}");
     let received = received(&host);
-    assert!(received < size * 5 / 4, "{received} bytes came for a snapshot of {size}");
+    assert!(received < size * 11 / 10, "{received} bytes came for a snapshot of {size}");
     assert_eq!(
         host.sh("/opt/etcd-3.5/etcdctl get /registry/large/ --prefix --keys-only | grep -c large").trim(),
         "220"
@@ -98,5 +98,5 @@ fn a_drctl_killed_during_the_upload_goes_on_from_the_offset() {
     let first = resumed.stdout.lines().find_map(bytes).expect("the upload goes on");
     assert!(first >= ENOUGH / 2 && first < size, "it went on from {first}");
     let received = received(&host);
-    assert!(received < size * 5 / 4, "{received} bytes came for a snapshot of {size}");
+    assert!(received < size * 11 / 10, "{received} bytes came for a snapshot of {size}");
 }
