@@ -38,6 +38,13 @@ fn none(error: &SourceError) -> Finding {
 }
 
 fn passed_over(PassedOver { name, source, reason }: &PassedOver) -> Finding {
+    if name == PassedOver::ALL {
+        return Finding::warning(
+            "source-unusable",
+            format!("the snapshots of {source} could not be listed: {reason}"),
+            "a newer snapshot may be there: see why the source cannot be reached",
+        );
+    }
     Finding::warning(
         "snapshot-passed-over",
         format!("`{name}` of {source} is newer but was passed over: {reason}"),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Face, finding_lines, record_line};
@@ -117,13 +118,19 @@ impl Listener for Bars {
             Event::StepDone { .. } | Event::UndoDone { .. } => {
                 let took = self.end();
                 if let Some(text) = record_line(&record.data) {
-                    self.print(&format!("  {text}  ({took})"));
+                    self.print(&format!(
+                        "  {} {text}  {}",
+                        style("✓").for_stderr().green(),
+                        style(took).for_stderr().dim()
+                    ));
                 }
             }
             event => {
                 self.end();
                 if let Some(text) = record_line(event) {
-                    self.print(&format!("  {text}"));
+                    let bad = matches!(event, Event::StepFailed { .. } | Event::UndoFailed { .. });
+                    let text = if bad { style(text).for_stderr().red().bold() } else { style(text).for_stderr() };
+                    self.print(&format!("    {text}"));
                 }
             }
         }

@@ -6,6 +6,8 @@ mod plain;
 
 use std::sync::Arc;
 
+use console::style;
+
 use crate::actions::{Finding, Severity};
 use crate::engine::Listener;
 use crate::plan::Plan;
@@ -40,10 +42,12 @@ pub fn face(json: bool, verbose: bool) -> Arc<dyn Face> {
 /// A finding for people.
 fn finding_lines(finding: &Finding) -> String {
     let mark = match finding.severity {
-        Severity::Ok => "ok   ",
-        Severity::Warning => "warn ",
-        Severity::Error => "ERROR",
+        Severity::Ok => style("ok   ").green(),
+        Severity::Warning => style("warn ").yellow(),
+        Severity::Error => style("ERROR").red().bold(),
     };
+    // Colour only where a person looks; everything reads the same without it.
+    let mark = mark.for_stderr();
     let mut lines = finding.message.lines();
     let mut text = format!("  {mark} {}", lines.next().unwrap_or_default());
     for line in lines {

@@ -27,6 +27,11 @@ pub struct PassedOver {
     pub reason: String,
 }
 
+impl PassedOver {
+    /// Stands for all files of a source that could not be listed.
+    pub const ALL: &'static str = "*";
+}
+
 /// A candidate and where it is.
 struct Offer {
     source: Arc<dyn SnapshotSource>,
@@ -98,7 +103,11 @@ async fn gather(entries: &[SourceEntry]) -> (Vec<Offer>, Vec<PassedOver>) {
                 offers.extend(candidates.into_iter().map(|candidate| Offer { source: Arc::clone(&source), candidate }));
             }
             Err(error) => {
-                failed.push(PassedOver { name: "*".to_owned(), source: entry.label(), reason: error.to_string() });
+                failed.push(PassedOver {
+                    name: PassedOver::ALL.to_owned(),
+                    source: entry.label(),
+                    reason: error.to_string(),
+                });
             }
         }
     }

@@ -1,0 +1,159 @@
+//! Every way a run can end or be left, with its exit code, on a real host: failures, signals, reboots, a lost target.
+
+#![allow(clippy::expect_used, reason = "tests panic to say what went wrong")]
+
+mod support;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use support::{ADDRESS, Host, Lab, Ran};
+
+/// A light host, its inventory, and a playbook of these steps.
+fn run<'a>(lab: &'a Lab, steps: &str) -> (Host<'a>, Vec<String>) {
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let inventory = lab.inventory(&host, "root", &lab.backup());
+    let playbook = lab.write("playbook.toml", format!("name = \"test\"\ndescription = \"A test.\"\n{steps}"));
+    let args = ["restore", "--inventory", &inventory, "--playbook", &playbook, "--yes"].map(str::to_owned).to_vec();
+    (host, args)
+}
+
+fn step(name: &str, run: &str, more: &str) -> String {
+    format!("[[step]]\nname = \"{name}\"\naction = \"command\"\nrun = '''{run}'''\n{more}\n")
+}
+
+fn drctl(lab: &Lab, args: &[String]) -> Ran {
+    lab.drctl(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Sends a signal to a drctl that runs as soon as the step has begun on the host; how it ended.
+fn signalled(lab: &Lab, host: &Host<'_>, args: &[String], begun: &str, signal: &str) -> Ran {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut command = lab.command(&args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("drctl can be run");
+    while !host.try_sh(&format!("[ -e {begun} ]")).status.success() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &pid]).status().expect("kill can be run").success());
+    child.wait_with_output().expect("it ends").into()
+}
+
+#[test]
+fn a_failed_step_stops_at_its_checkpoint_and_resume_tries_it_again() {
+    let lab = Lab::new();
+    let steps = step("one", "echo one >>/root/log", "verify = 'grep -q one /root/log'")
+        + &step(
+            "two",
+            "echo two >>/root/log; [ -e /root/mended ] || { echo the reason >&2; exit 7; }",
+            "undo = 'true'",
+        );
+    let (host, args) = run(&lab, &steps);
+    let ran = drctl(&lab, &args).expect(4);
+    assert!(ran.stderr.contains("exit status 7") && ran.stderr.contains("the reason"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("drctl resume"), "{}", ran.stderr);
+    // Somebody else's run is not begun over it.
+    let second = drctl(&lab, &args).expect(6);
+    assert!(second.stderr.contains("target-held"), "{}", second.stderr);
+    host.sh("touch /root/mended");
+    lab.drctl(&["resume"]).expect(0);
+    assert_eq!(host.sh("cat /root/log"), "one\ntwo\ntwo\n");
+    drctl(&lab, &args).expect(0);
+}
+
+#[test]
+fn on_failure_rollback_leaves_the_target_as_it_was() {
+    let lab = Lab::new();
+    let steps = step(
+        "one",
+        "echo new >/root/file; mkdir -p /root/a/b; echo c >/root/a/b/c",
+        "touches = ['/root/file', '/root/a']",
+    ) + &step("two", "exit 1", "on_failure = 'rollback'\nretries = 1");
+    let (host, args) = run(&lab, &steps);
+    host.sh("echo old >/root/file; chmod 640 /root/file; touch -d 2001-02-03 /root/file");
+    let before = host.tree(&["/root"]);
+    let ran = drctl(&lab, &args).expect(1);
+    assert!(ran.stderr.contains("rolled back: the target is as it was"), "{}", ran.stderr);
+    assert_eq!(before, host.tree(&["/root"]));
+    drctl(&lab, &args).expect(1);
+}
+
+#[test]
+fn an_undo_that_fails_needs_a_person_and_can_be_gone_on_with() {
+    let lab = Lab::new();
+    let steps = step("one", "true", "undo = '[ -e /root/mended ]'") + &step("two", "exit 1", "on_failure = 'rollback'");
+    let (host, args) = run(&lab, &steps);
+    let ran = drctl(&lab, &args).expect(5);
+    assert!(ran.stderr.contains("UNDO FAILED one"), "{}", ran.stderr);
+    assert!(lab.drctl(&["show", &lab.run_id()]).stdout.contains("undo failed"));
+    host.sh("touch /root/mended");
+    lab.drctl(&["rollback", "--yes"]).expect(0);
+}
+
+#[test]
+fn signals_stop_at_the_checkpoint_and_the_command_goes_on() {
+    for signal in ["-INT", "-TERM"] {
+        let lab = Lab::new();
+        let (host, args) =
+            run(&lab, &step("long", "echo begun >>/root/log; sleep 4; echo ended >>/root/log", "undo = 'true'"));
+        let ran = signalled(&lab, &host, &args, "/root/log", signal).expect(130);
+        assert!(ran.stderr.contains("stopped: interrupted"), "{}", ran.stderr);
+        lab.drctl(&["resume"]).expect(0);
+        assert_eq!(host.sh("cat /root/log"), "begun\nended\n", "{signal}");
+    }
+}
+
+#[test]
+fn a_reboot_is_told_apart_from_an_exit() {
+    let lab = Lab::new();
+    let (host, args) =
+        run(&lab, &step("long", "echo begun >>/root/log; sleep 5; echo ended >>/root/log", "undo = 'true'"));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let child = lab.command(&args).stderr(Stdio::piped()).spawn().expect("drctl can be run");
+    while !host.try_sh("[ -e /root/log ]").status.success() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    lab.lab(&["reboot", "target"]);
+    let ran: Ran = child.wait_with_output().expect("it ends").into();
+    assert!(ran.expect(4).stderr.contains("started anew"));
+    lab.drctl(&["resume"]).expect(0);
+    assert_eq!(host.sh("cat /root/log"), "begun\nbegun\nended\n");
+}
+
+#[test]
+fn a_target_that_stays_away_leaves_a_checkpoint() {
+    let lab = Lab::new();
+    let (host, args) =
+        run(&lab, &step("long", "echo begun >>/root/log; sleep 3; echo ended >>/root/log", "undo = 'true'"));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let child = lab.command(&args).stderr(Stdio::piped()).spawn().expect("drctl can be run");
+    while !host.try_sh("[ -e /root/log ]").status.success() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    lab.lab(&["cut", "target"]);
+    let ran: Ran = child.wait_with_output().expect("it ends").into();
+    assert!(ran.expect(4).stderr.contains("out of reach"));
+    lab.lab(&["mend", "target"]);
+    lab.drctl(&["resume"]).expect(0);
+    assert_eq!(host.sh("cat /root/log"), "begun\nended\n", "the command went on by itself and was not begun again");
+}
+
+#[test]
+fn what_nobody_can_tell_is_left_to_a_person() {
+    let lab = Lab::new();
+    let (host, args) = run(&lab, &step("blind", "echo begun >>/root/log; sleep 60", ""));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    assert!(lab.killed_at(&args, "step_kept", "blind", Duration::from_secs(2)));
+    lab.lab(&["reboot", "target"]);
+    let ran = lab.drctl(&["resume"]).expect(4);
+    assert!(ran.stderr.contains("outcome of step `blind` is unknown"), "{}", ran.stderr);
+    assert_eq!(host.sh("cat /root/log"), "begun\n");
+}
+
+#[test]
+fn a_proof_that_fails_has_its_own_exit_code() {
+    let lab = Lab::new();
+    let steps = "[[step]]\nname = \"prove\"\naction = \"verify_etcd\"\ntls = false\nport = 2379\ntimeout = \"3s\"\n";
+    let (_host, args) = run(&lab, steps);
+    drctl(&lab, &args).expect(7);
+}
