@@ -74,7 +74,10 @@ fn every_action_has_a_section_with_its_parameters() {
             assert!(section.contains(&format!("`{name}`")), "docs/actions.md: `{}` lacks `{name}`", kind.name);
         }
         let known: BTreeSet<String> = parameters.keys().cloned().collect();
-        let told = section.lines().skip_while(|line| !line.starts_with("| parameter ")).take_while(|line| line.starts_with('|'));
+        let told = section
+            .lines()
+            .skip_while(|line| !line.starts_with("| parameter "))
+            .take_while(|line| line.starts_with('|'));
         let told = first_cells(&told.collect::<Vec<_>>().join("\n"));
         assert_eq!(told, known, "docs/actions.md: the parameters of `{}`", kind.name);
         assert!(!blocks(section, "toml").is_empty(), "docs/actions.md: `{}` has no example", kind.name);
@@ -165,8 +168,7 @@ fn findings() -> BTreeSet<String> {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         // `make` is one of the three, chosen by how bad it is.
-        let makers: &[&str] =
-            if text.contains("Finding::error }") { &["make("] } else { &[] };
+        let makers: &[&str] = if text.contains("Finding::error }") { &["make("] } else { &[] };
         for maker in ["Finding::ok(", "Finding::warning(", "Finding::error("].iter().chain(makers) {
             for rest in text.split(maker).skip(1) {
                 let first = rest.trim_start();
@@ -223,9 +225,12 @@ fn every_key_of_an_inventory_is_explained() {
 fn every_name_that_playbooks_may_use_is_told() {
     let text = page("docs/playbooks.md");
     let files = inventory::PkiFiles::VALUE_NAMES.iter();
-    for name in inventory::NAMES.iter().chain(drctl::target::VALUE_NAMES).chain(drctl::sources::Chosen::NAMES).chain(files) {
+    for name in
+        inventory::NAMES.iter().chain(drctl::target::VALUE_NAMES).chain(drctl::sources::Chosen::NAMES).chain(files)
+    {
         let (family, last) = name.split_at(name.rfind('.').unwrap());
-        let short = text.lines().any(|line| line.contains(&format!("`{family}.")) && line.contains(&format!("`{last}`")));
+        let short =
+            text.lines().any(|line| line.contains(&format!("`{family}.")) && line.contains(&format!("`{last}`")));
         assert!(short || text.contains(&format!("`{name}`")), "docs/playbooks.md does not tell of `{name}`");
     }
 }
