@@ -22,8 +22,9 @@ fn page(name: &str) -> String {
 
 /// All pages, by their paths from the root.
 fn pages() -> Vec<String> {
-    let listed = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
-    let names = listed.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".md"));
+    let listed = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let listed = listed.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let names = listed.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
     names.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]).collect()
 }
 
