@@ -96,7 +96,7 @@ impl Lab {
             run: "run-1",
             step: "restore-etcd",
             attempt,
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
             tell: &Silent,
             stop: &stop,
             cache: &self.cache,
