@@ -34,7 +34,8 @@ pub(super) async fn compare(proof: &Proof<'_>) -> Result<Nodes, ActionError> {
     }
     let total = proof.cx.snapshot.claims.nodes.len();
     let taints = if differences.is_empty() { "as before".to_owned() } else { differences.join("; ") };
-    Ok(Nodes { taints, back: format!("{} of {total}", back.len()), missing: missing.join(", ") })
+    let missing = if missing.is_empty() { "none".to_owned() } else { missing.join(", ") };
+    Ok(Nodes { taints, back: format!("{} of {total}", back.len()), missing })
 }
 
 /// Right after the start this may be the snapshot's own word; a node that is away turns within a minute.
