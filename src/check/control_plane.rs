@@ -3,8 +3,6 @@
 use super::{Look, Purpose};
 use crate::actions::Finding;
 
-const NAME: &str = "old-control-plane-answers";
-
 pub(super) fn check(look: &Look) -> Vec<Finding> {
     look.answers
         .iter()
@@ -16,17 +14,17 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
                 format!("something answers at {}: the control plane is not dead, or its address is taken", answer.address);
             match (look.purpose, &look.inventory.fencing.command) {
                 (Purpose::Ask, _) => Finding::warning(
-                    NAME,
+                    "old-control-plane-answers",
                     said,
                     "as it should be while the cluster lives; a restore would be refused, or begin with the fencing command",
                 ),
                 (Purpose::Restore, Some(_)) => Finding::warning(
-                    NAME,
+                    "old-control-plane-answers",
                     said,
                     "the fencing command is run first; if something answers after it, the run stops with the target untouched",
                 ),
                 (Purpose::Restore, None) => Finding::error(
-                    NAME,
+                    "old-control-plane-answers",
                     said,
                     "a restore now would make a second control plane with the same CA: switch the old one off (see `[fencing]`), then run again",
                 ),
