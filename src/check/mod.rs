@@ -11,7 +11,7 @@ mod space;
 mod tools;
 
 pub use host::HELD;
-pub use look::{Answer, Look, PATHS, TargetLook, look};
+pub use look::{Answer, Look, PATHS, Purpose, TargetLook, look};
 
 use crate::actions::{Finding, PlanContext, Severity};
 

@@ -106,6 +106,8 @@ pub(super) enum Fault {
     Runs(RunsError),
     /// The target, before a run began.
     Target(TargetError),
+    /// The target of a run that is taken up again.
+    OutOfReach(TargetError),
     /// Another run holds the target.
     Held(String),
     /// The journal cannot be written.
@@ -124,7 +126,8 @@ impl Fault {
             }
             Self::Checks(findings) if findings.iter().any(|finding| finding.name == crate::check::HELD) => Exit::Held,
             Self::Checks(_) | Self::Target(_) => Exit::Checks,
-            Self::Runs(_) | Self::Engine(_) | Self::Io { .. } => Exit::Stopped,
+            Self::Io { .. } => Exit::Usage,
+            Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) => Exit::Stopped,
         }
     }
 
@@ -155,12 +158,21 @@ impl Fault {
                 format!(
                     "{} of the checks failed; the target was not touched: {}",
                     findings.len(),
-                    findings.iter().map(|finding| finding.name.as_str()).collect::<Vec<_>>().join(", ")
+                    findings
+                        .iter()
+                        .map(|finding| finding.name.as_str())
+                        .collect::<std::collections::BTreeSet<_>>()
+                        .into_iter()
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 ),
                 "each is explained above; what is meant to be so can be accepted with `--accept NAME`".to_owned(),
             ),
-            Self::Runs(error) => (chain(error), "`drctl runs` lists the runs of this controller".to_owned()),
+            Self::Runs(error) => (chain(error), "`drctl runs` lists the runs of this controller; with `[state]` in the inventory, pass `--inventory` too".to_owned()),
             Self::Target(error) => (chain(error), "the target was not changed".to_owned()),
+            Self::OutOfReach(error) => {
+                (chain(error), "the run stands where it stood: see why the target is out of reach, then try again".to_owned())
+            }
             Self::Held(message) => (message.clone(), "wait for it, or see `drctl resume` and `--take-over`".to_owned()),
             Self::Engine(error) => (
                 chain(error),

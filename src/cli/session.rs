@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Globals, Site};
 use super::exit::{Exit, Fault, next_steps};
-use crate::actions::{Finding, Severity};
-use crate::check::{self, Look};
-use crate::engine::{Engine, Left, Run};
+use crate::actions::Finding;
+use crate::check::{self, Look, Purpose};
+use crate::engine::{Engine, Left, Listener, Run};
 use crate::face::{Face, face};
 use crate::inventory::{self, Inventory};
 use crate::playbook::{self, Playbook};
@@ -60,12 +60,12 @@ impl Session {
     }
 
     /// Looks everywhere and shows what was found.
-    pub(super) async fn look(&self, run: &str) -> (Look, Vec<Finding>) {
-        let face = Arc::clone(&self.face);
-        let look = check::look(Arc::clone(&self.inventory), Arc::clone(&self.playbook), &self.cache(), run, &|what| {
-            face.doing(what);
-        })
-        .await;
+    pub(super) async fn look(&self, run: &str, purpose: Purpose) -> (Look, Vec<Finding>) {
+        self.face.doing("reading the snapshots, the certificate authorities and the target");
+        let (inventory, playbook) = (Arc::clone(&self.inventory), Arc::clone(&self.playbook));
+        let look =
+            check::look(inventory, playbook, &self.cache(), run, purpose, Arc::clone(&self.face) as Arc<dyn Listener>)
+                .await;
         let findings = check::findings(&look).await;
         self.face.findings(&findings);
         (look, findings)
@@ -108,22 +108,6 @@ pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
     let mut accepted = site.accept.clone();
     if site.take_over.is_some() {
         accepted.push(check::HELD.to_owned());
-    }
-    let unknown: Vec<&String> =
-        site.accept.iter().filter(|name| !findings.iter().any(|finding| finding.name == **name)).collect();
-    if let Some(name) = unknown.first() {
-        let known: Vec<&str> = findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .map(|finding| finding.name.as_str())
-            .collect();
-        return Err(Fault::Usage {
-            message: format!("`--accept {name}` names no finding of this run"),
-            help: format!(
-                "the errors found are: {}",
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-            ),
-        });
     }
     let refused: Vec<Finding> = check::refused(findings, &accepted).into_iter().cloned().collect();
     if refused.is_empty() { Ok(()) } else { Err(Fault::Checks(refused)) }
