@@ -169,7 +169,13 @@ impl Procedure {
             self.target,
             backup.display(),
         );
-        let playbook = format!(
+        let inventory = lab.write("light.toml", inventory);
+        let playbook = lab.write("playbook.toml", self.playbook());
+        ["restore", "--yes", "--inventory", &inventory, "--playbook", &playbook].map(str::to_owned)
+    }
+
+    fn playbook(&self) -> String {
+        format!(
             r#"
 name = "light"
 description = "etcd alone"
@@ -226,10 +232,7 @@ action = "verify_etcd"
             engine = self.engine,
             start = self.start.replace('$', "$$"),
             verify = self.verify,
-        );
-        let inventory = lab.write("light.toml", inventory);
-        let playbook = lab.write("playbook.toml", playbook);
-        ["restore", "--yes", "--inventory", &inventory, "--playbook", &playbook].map(str::to_owned)
+        )
     }
 }
 
