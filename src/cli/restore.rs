@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Globals, Restore};
 use super::exit::{Exit, Fault};
-use super::session::{Session, hold, refuse, work};
+use super::session::{Session, confirm, hold, refuse, work};
 use crate::engine::{Engine, Listener, Run};
 use crate::event::{FORMAT, RunHeader, SnapshotRef, StepRef};
 use crate::journal::RunState;
@@ -21,7 +21,9 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
     let (look, findings) = session.look(&id).await;
     refuse(&findings, &args.site)?;
     session.face.plan(&Plan::of(&look, &session.past()));
-    confirm(&session, args.yes)?;
+    let question =
+        format!("Restore cluster {} onto {}?", session.inventory.cluster.name, session.inventory.target.host);
+    confirm(session.face.as_ref(), &question, args.yes)?;
 
     let (Ok(search), Ok(target)) = (&look.snapshot, &look.target) else {
         return Err(Fault::Usage {
@@ -56,24 +58,6 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
 
 fn listener(session: &Session) -> Arc<dyn Listener> {
     Arc::clone(&session.face) as Arc<dyn Listener>
-}
-
-fn confirm(session: &Session, yes: bool) -> Result<(), Fault> {
-    if yes {
-        return Ok(());
-    }
-    let question =
-        format!("Restore cluster {} onto {}?", session.inventory.cluster.name, session.inventory.target.host);
-    match session.face.confirm(&question) {
-        Some(true) => Ok(()),
-        Some(false) => {
-            Err(Fault::Usage { message: "not confirmed; nothing was touched".to_owned(), help: String::new() })
-        }
-        None => Err(Fault::Usage {
-            message: "there is no terminal to ask for confirmation; nothing was touched".to_owned(),
-            help: "automation passes `--yes`".to_owned(),
-        }),
-    }
 }
 
 fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHeader {

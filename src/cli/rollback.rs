@@ -2,7 +2,7 @@
 
 use super::args::{Globals, Rollback};
 use super::exit::{Exit, Fault};
-use super::session::work;
+use super::session::{confirm, work};
 use super::taken_up::TakenUp;
 use crate::event::{Direction, Ending, Event};
 
@@ -24,7 +24,8 @@ pub(super) async fn run(globals: &Globals, args: &Rollback) -> Result<Exit, Faul
         }
         Some(Ending::Restored) | None => {}
     }
-    confirm(&taken_up, args.yes)?;
+    let question = format!("Undo run {id} on {}?", taken_up.state.header.host);
+    confirm(taken_up.face.as_ref(), &question, args.yes)?;
     let turned = taken_up.state.direction == Direction::Back;
     let (mut engine, run, folder, face) = taken_up.engine().await?;
     engine.note(Event::Resumed { direction: Direction::Back })?;
@@ -32,21 +33,4 @@ pub(super) async fn run(globals: &Globals, args: &Rollback) -> Result<Exit, Faul
         engine.note(Event::RollbackStarted { reason: "asked for".to_owned() })?;
     }
     work(engine, &run, &folder, face.as_ref(), true).await
-}
-
-fn confirm(taken_up: &TakenUp, yes: bool) -> Result<(), Fault> {
-    let question = format!("Undo run {} on {}?", taken_up.folder.id, taken_up.state.header.host);
-    match (yes, || taken_up.face.confirm(&question)) {
-        (true, _) => Ok(()),
-        (false, ask) => match ask() {
-            Some(true) => Ok(()),
-            Some(false) => {
-                Err(Fault::Usage { message: "not confirmed; nothing was touched".to_owned(), help: String::new() })
-            }
-            None => Err(Fault::Usage {
-                message: "there is no terminal to ask for confirmation; nothing was touched".to_owned(),
-                help: "automation passes `--yes`".to_owned(),
-            }),
-        },
-    }
 }

@@ -129,6 +129,18 @@ pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
     if refused.is_empty() { Ok(()) } else { Err(Fault::Checks(refused)) }
 }
 
+/// Asks before the first change; with nobody to ask, `--yes` must have said so.
+pub(super) fn confirm(face: &dyn Face, question: &str, yes: bool) -> Result<(), Fault> {
+    let refused = |why: &str, help: &str| {
+        Err(Fault::Usage { message: format!("{why}; nothing was touched"), help: help.to_owned() })
+    };
+    match yes.then_some(true).or_else(|| face.confirm(question)) {
+        Some(true) => Ok(()),
+        Some(false) => refused("not confirmed", "answer `y` to go on"),
+        None => refused("there is no terminal to ask for confirmation", "automation passes `--yes`"),
+    }
+}
+
 /// Takes the target's lock for the run.
 pub(super) async fn hold(target: &Target, runs: &Runs, take_over: Option<&str>) -> Result<(), Fault> {
     match target.acquire(Claim { controller: &runs.controller()?, user: &user(), take_over }).await? {
