@@ -6,7 +6,7 @@ use super::session::{Session, refuse};
 
 pub(super) async fn run(globals: &Globals, site: &Site) -> Result<Exit, Fault> {
     let session = Session::load(globals, site)?;
-    let (_, findings) = session.look(&session.new_run_id()?).await;
-    refuse(&findings, site)?;
+    let (look, findings) = session.look(&session.new_run_id()?).await;
+    refuse(&look, &findings, site)?;
     Ok(Exit::Done)
 }

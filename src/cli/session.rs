@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Globals, Site};
 use super::exit::{Exit, Fault, next_steps};
-use crate::actions::{Finding, Severity};
-use crate::check::{self, Look};
+use crate::actions::Finding;
+use crate::check::{self, Look, TargetLook};
+use crate::document;
 use crate::engine::{Engine, Left, Run};
 use crate::face::{Face, face};
 use crate::inventory::{self, Inventory};
@@ -38,6 +39,7 @@ impl Session {
                 help: "pass `--inventory FILE`; `inventory.example.toml` shows every key".to_owned(),
             });
         };
+        acceptable(&site.accept)?;
         let loaded = inventory::load(&path)?;
         let playbook = playbook::load(site.playbook.as_deref(), &loaded.inventory)?;
         Ok(Self {
@@ -103,27 +105,24 @@ fn state_of(globals: &Globals, inventory: Option<&Inventory>) -> PathBuf {
     globals.state.clone().or_else(from_inventory).unwrap_or_else(Runs::default_state)
 }
 
-/// Errors that nobody accepted end a command before anything is touched.
-pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
-    let mut accepted = site.accept.clone();
-    if site.take_over.is_some() {
-        accepted.push(check::HELD.to_owned());
+/// Names that can be accepted; told before anything is looked at.
+fn acceptable(accepted: &[String]) -> Result<(), Fault> {
+    match accepted.iter().find(|name| !check::ACCEPTABLE.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Fault::Usage {
+            message: format!("`{name}` is nothing that `--accept` takes"),
+            help: document::choices(name, check::ACCEPTABLE, "it takes"),
+        }),
     }
-    let unknown: Vec<&String> =
-        site.accept.iter().filter(|name| !findings.iter().any(|finding| finding.name == **name)).collect();
-    if let Some(name) = unknown.first() {
-        let known: Vec<&str> = findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .map(|finding| finding.name.as_str())
-            .collect();
-        return Err(Fault::Usage {
-            message: format!("`--accept {name}` names no finding of this run"),
-            help: format!(
-                "the errors found are: {}",
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-            ),
-        });
+}
+
+/// Errors that nobody accepted end a command before anything is touched.
+pub(super) fn refuse(look: &Look, findings: &[Finding], site: &Site) -> Result<(), Fault> {
+    let mut accepted = site.accept.clone();
+    if let (Some(run), Ok(TargetLook { holder: Some((holder, false)), .. })) = (&site.take_over, &look.target)
+        && holder.run == *run
+    {
+        accepted.push(check::HELD.to_owned());
     }
     let refused: Vec<Finding> = check::refused(findings, &accepted).into_iter().cloned().collect();
     if refused.is_empty() { Ok(()) } else { Err(Fault::Checks(refused)) }

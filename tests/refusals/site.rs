@@ -110,12 +110,15 @@ impl<'a> Site<'a> {
         self.lab.write("prod.toml", self.inventory())
     }
 
-    pub(crate) fn run(&self) -> Ran {
+    pub(crate) fn command(&self) -> Command {
         let (inventory, playbook) = (self.written(), self.lab.write("playbook.toml", &self.playbook));
         let named = ["--inventory", &inventory, "--playbook", &playbook];
         let drctl = self.lab.command(&self.args.iter().map(String::as_str).chain(named).collect::<Vec<_>>());
-        let mut command = if self.as_mortal { without_power(&drctl) } else { drctl };
-        command.output().expect("drctl can be run").into()
+        if self.as_mortal { without_power(&drctl) } else { drctl }
+    }
+
+    pub(crate) fn run(&self) -> Ran {
+        self.command().output().expect("drctl can be run").into()
     }
 
     /// Expects a refusal that leaves neither a trace on the target nor a run on the controller.
@@ -156,8 +159,12 @@ const FILTERS: &[(&str, &str)] = &[
     (r"(?m)^\d\d:\d\d:\d\d ", "[time] "),
     (r"prod-\d{8}T\d{6}Z-[0-9a-f]{4}", "[run]"),
     (r"/\S+/(id_\w+)", "[keys]/$1"),
-    (r"\d+ bytes", "[n] bytes"),
-    (r"of \d+, found", "of [n], found"),
+    (r"\d{3,} bytes", "[n] bytes"),
+    (r"(bytes) of \d+", "$1 of [n]"),
+    (r"run \[run\] of \S+", "run [run] of [controller]"),
+    (r"is [0-9.]+s (behind|ahead of) this one", "is [seconds] off this one"),
+    (r"(is|life) [0-9dhms. ]+ (ago|old by|behind)", "$1 [a while] $2"),
+    (r", \d+ MiB are free", ", [n] MiB are free"),
     (r"revision \d+, \d+ keys", "revision [n], [n] keys"),
 ];
 
