@@ -123,8 +123,8 @@ fn keys_that_are_none() {
         ("old.key", KeyError::Encrypted),
         ("empty.key", KeyError::None),
         ("ca.crt", KeyError::None),
-        ("half.key", KeyError::Unsupported),
-        ("damaged.key", KeyError::Unsupported),
+        ("half.key", KeyError::Damaged),
+        ("damaged.key", KeyError::Damaged),
     ] {
         assert_eq!(shop.faults("ca.crt", name, today()), [Fault::Key(expected)], "{name}");
     }

@@ -19,11 +19,7 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
     let target = match &look.target {
         Ok(target) => target,
         Err(error) => {
-            return vec![Finding::error(
-                "target-unusable",
-                error.clone(),
-                "see `[target]` of the inventory; `ssh -v` to the same host with the same user and key shows more",
-            )];
+            return vec![super::contact::unusable(look, error)];
         }
     };
     let facts = &target.facts;
@@ -46,14 +42,16 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
 fn clock(look: &Look, target: &TargetLook) -> Finding {
     let skew = target.skew;
     let limit = look.inventory.policy.max_clock_skew;
-    let said = format!("the target's clock is {skew:+.1}s off this one's; up to {limit} is allowed");
+    let way = if skew < 0.0 { "behind" } else { "ahead of" };
+    let said =
+        format!("the target's clock is {} {way} this one's; up to {limit} is allowed", human_seconds(skew.abs()));
     if skew.abs() <= limit.duration().as_secs_f64() {
         return Finding::ok("clock", said);
     }
     Finding::error(
         "clock-skew",
         said,
-        "certificates and leases depend on the time: set the target's clock, then run again",
+        "certificates and leases depend on the time: set the clock that is wrong, then run again",
     )
 }
 
@@ -68,8 +66,8 @@ fn ports(target: &TargetLook) -> Vec<Finding> {
     }
     vec![Finding::error(
         "ports-taken",
-        format!("something listens on the target's port {}", taken.join(", ")),
-        "a control plane seems to run there: stop it (kubelet and its containers), or take a fresh host",
+        format!("the target's ports must be free, but something listens on {}", taken.join(", ")),
+        "`ss -ltnp` on the target shows what: stop it (a kubelet and its containers?), or take a fresh host",
     )]
 }
 
@@ -124,10 +122,15 @@ pub(super) fn check_lock(look: &Look) -> Vec<Finding> {
             "run {} of {} holds the target: it is {state} (last sign of life {age} ago)",
             holder.run, holder.controller
         ),
-        format!(
-            "`drctl resume {0}` or `drctl rollback {0}` on that controller; if it is lost for ever, `--take-over {0}` here",
-            holder.run
-        ),
+        if *live {
+            "wait for it, or stop it there (Ctrl-C keeps its checkpoint); it counts as dead a minute after its last sign of life"
+                .to_owned()
+        } else {
+            format!(
+                "`drctl resume {0}` or `drctl rollback {0}` on that controller; if it is lost for ever, `--take-over {0}` here",
+                holder.run
+            )
+        },
     )]
 }
 

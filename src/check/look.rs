@@ -12,7 +12,7 @@ use crate::event::Live;
 use crate::inventory::{Inventory, PkiFiles, Secret};
 use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError};
-use crate::target::{Facts, Holder, Target};
+use crate::target::{Facts, Holder, Target, TargetError};
 use crate::text::Values;
 use crate::transport::Ssh;
 
@@ -38,7 +38,7 @@ pub struct Look {
     /// The contents of those that were found, by kubeadm's name; or why not.
     pub pki_contents: Vec<(String, Result<Secret, String>)>,
     /// The target, or why it cannot be used.
-    pub target: Result<TargetLook, String>,
+    pub target: Result<TargetLook, TargetError>,
     /// Who answered at the addresses of the old control plane.
     pub answers: Vec<Answer>,
     /// Whether a restore is about to begin, or somebody only asks whether it could.
@@ -116,14 +116,15 @@ async fn read_pki(pki: &PkiFiles) -> Vec<(String, Result<Secret, String>)> {
     contents
 }
 
-async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, String> {
-    let ssh = Ssh::new(&inventory.target).map_err(|error| chain(&error))?;
+async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, TargetError> {
+    let ssh = Ssh::new(&inventory.target)?;
     let target = Target::new(Arc::new(ssh), run);
+    target.greet().await?;
     let before = Timestamp::now();
-    let facts = target.facts(PATHS).await.map_err(|error| chain(&error))?;
+    let facts = target.facts(PATHS).await?;
     let after = Timestamp::now();
     let middle = before.as_duration().as_secs_f64().midpoint(after.as_duration().as_secs_f64());
-    let holder = target.holder().await.map_err(|error| chain(&error))?;
+    let holder = target.holder().await?;
     Ok(TargetLook { skew: facts.clock - middle, facts: Arc::new(facts), target: Arc::new(target), holder })
 }
 

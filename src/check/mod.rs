@@ -2,6 +2,7 @@
 //! [`look`] asks the sources, the target and the network once; each entry of [`CHECKS`] is a
 //! pure judgement over what was seen. So everything that is wrong is told at once.
 
+mod contact;
 mod control_plane;
 mod host;
 mod look;
@@ -21,6 +22,21 @@ pub type Check = fn(&Look) -> Vec<Finding>;
 /// Every check, in the order of the report.
 pub const CHECKS: &[Check] =
     &[snapshot::check, pki::check, control_plane::check, host::check, host::check_lock, tools::check, space::check];
+
+/// The errors that `--accept` takes: what a person may know better, and what a run can go on in spite of.
+///
+/// Nothing is restored without a snapshot, a CA, a way to the target or a program that restores.
+pub const ACCEPTABLE: &[&str] = &[
+    "ca-foreign",
+    "ca-unfit",
+    "clock-skew",
+    "command-check",
+    "disk-too-small",
+    "kubeadm-version",
+    "old-control-plane-answers",
+    "ports-taken",
+    "snapshot-too-old",
+];
 
 /// Runs every check, then every step's own.
 pub async fn findings(look: &Look) -> Vec<Finding> {

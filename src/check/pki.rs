@@ -16,18 +16,11 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
         (certificate, key) => {
             let absent = [("ca.crt", certificate.is_none()), ("ca.key", key.is_none())];
             let unread = |name: &str| look.pki_contents.iter().any(|(read, _)| read == name);
-            findings.extend(
-                absent.into_iter().filter(|(name, absent)| *absent && !unread(name)).map(|(name, _)| missing(name)),
-            );
+            let absent = absent.into_iter().filter(|(name, absent)| *absent && !unread(name));
+            findings.extend(absent.map(|(name, _)| missing(look, name)));
         }
     }
-    findings.extend(look.pki.missing().map(|(name, lost)| {
-        Finding::warning(
-            "pki-incomplete",
-            format!("no `{name}` is in the inventory: {lost}"),
-            "save it with the next backup; `[pki]` says where it is",
-        )
-    }));
+    findings.extend(incomplete(look));
     findings
 }
 
@@ -37,7 +30,11 @@ fn content<'a>(look: &'a Look, name: &str) -> Option<&'a Secret> {
 
 fn unreadable(name: &str, read: &Result<Secret, String>) -> Option<Finding> {
     let error = read.as_ref().err()?;
-    Some(Finding::error("pki-unreadable", format!("`{name}`: {error}"), "give the user that runs drctl access to it"))
+    Some(Finding::error(
+        "pki-unreadable",
+        format!("`{name}`: {error}"),
+        "`[pki]` says where it is taken from: the user that runs drctl must be able to read it",
+    ))
 }
 
 fn too_open(file: &crate::inventory::PkiFile) -> Option<Finding> {
@@ -50,12 +47,39 @@ fn too_open(file: &crate::inventory::PkiFile) -> Option<Finding> {
     ))
 }
 
-fn missing(name: &str) -> Finding {
+fn missing(look: &Look, name: &str) -> Finding {
+    let key = name.replace('.', "_");
+    let looked_for = match look.pki.get(name).and_then(|file| file.source.path()) {
+        Some(path) => format!("no such file: `{}`", path.display()),
+        None => format!("`[pki]` has neither `dir` nor `{key}`"),
+    };
     Finding::error(
         "no-ca",
-        format!("`{name}` of the cluster's root CA is not there"),
-        "`[pki]` of the inventory says where it is; without it `kubeadm init` would make a new CA, and every node and user would be locked out",
+        format!("`{name}` of the cluster's root CA is not there: {looked_for}"),
+        format!(
+            "put it there, or say where it is with `{key}` in `[pki]`\n\
+             without it `kubeadm init` would make a new CA, and every node and user would be locked out"
+        ),
     )
+}
+
+/// Files that are lost for the same reason are told together.
+fn incomplete(look: &Look) -> Vec<Finding> {
+    let mut losses: Vec<(&str, Vec<String>)> = Vec::new();
+    for (name, lost) in look.pki.missing() {
+        match losses.iter_mut().find(|(known, _)| *known == lost) {
+            Some((_, names)) => names.push(format!("`{name}`")),
+            None => losses.push((lost, vec![format!("`{name}`")])),
+        }
+    }
+    let told = losses.into_iter().map(|(lost, names)| {
+        Finding::warning(
+            "pki-incomplete",
+            format!("`[pki]` has no {}: {lost}", names.join(", no ")),
+            "look for it in other backups; save it with the next one",
+        )
+    });
+    told.collect()
 }
 
 fn pair(look: &Look, certificate: &Secret, key: &Secret) -> Vec<Finding> {
@@ -65,7 +89,8 @@ fn pair(look: &Look, certificate: &Secret, key: &Secret) -> Vec<Finding> {
         .iter()
         .map(|fault| {
             let make = if fault.forbids() { Finding::error } else { Finding::warning };
-            make("ca-unfit", format!("ca.crt and ca.key: {fault}"), format!("if one went on, {}", fault.consequence()))
+            let help = format!("{}\nif one went on, {}", fault.remedy(), fault.consequence());
+            make("ca-unfit", format!("root CA: {fault}{}", files(look)), help)
         })
         .collect();
     if let Some(authority) = &examination.authority {
@@ -81,6 +106,12 @@ fn pair(look: &Look, certificate: &Secret, key: &Secret) -> Vec<Finding> {
         findings.extend(belongs(look, authority));
     }
     findings
+}
+
+/// Where certificate and key were taken from, each on a line of its own.
+fn files(look: &Look) -> String {
+    let paths = ["ca.crt", "ca.key"].map(|name| look.pki.get(name).and_then(|file| file.source.path()));
+    paths.into_iter().flatten().map(|path| format!("\n  `{}`", path.display())).collect()
 }
 
 /// Another cluster's CA is a sound pair, and `kubeadm init` takes it without a word.
@@ -102,11 +133,13 @@ fn belongs(look: &Look, authority: &Certificate) -> Option<Finding> {
         Tie::Foreign { known } => Finding::error(
             "ca-foreign",
             format!(
-                "the CA is not the snapshot's: expected SHA256 {}, found {}",
+                "the CA is not the snapshot's\n  expected: SHA256 {}\n  found:    SHA256 {}{}",
                 known.iter().map(|known| known.sha256.to_string()).collect::<Vec<_>>().join(" or "),
-                authority.sha256
+                authority.sha256,
+                files(look)
             ),
-            "`kubeadm init` would exit 0 with it, and every node and user would be locked out: find the CA of this cluster, or the snapshot of that CA",
+            "find the CA of this cluster, or the snapshot of that CA\n\
+             `kubeadm init` would exit 0 with this one, and every node and user would be locked out",
         ),
     })
 }

@@ -3,12 +3,12 @@
 use super::Look;
 use crate::actions::Finding;
 use crate::report::human_seconds;
-use crate::sources::{PassedOver, SourceError, TimeFrom};
+use crate::sources::{PassedOver, SourceEntry, SourceError, TimeFrom};
 
 pub(super) fn check(look: &Look) -> Vec<Finding> {
     let search = match &look.snapshot {
         Ok(search) => search,
-        Err(error) => return vec![none(error)],
+        Err(error) => return vec![none(look, error)],
     };
     let mut findings: Vec<Finding> = search.passed_over.iter().map(passed_over).collect();
     let chosen = &search.chosen;
@@ -23,11 +23,16 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
     findings
 }
 
-fn none(error: &SourceError) -> Finding {
+fn none(look: &Look, error: &SourceError) -> Finding {
     let mut message = crate::engine::chain(error);
     if let SourceError::None { passed_over } = error {
         for PassedOver { name, source, reason } in passed_over {
-            message.push_str(&format!("\n  `{name}` of {source}: {reason}"));
+            let what = if name == PassedOver::ALL { String::new() } else { format!("`{name}` of {source}: ") };
+            message.push_str(&format!("\n  {what}{reason}"));
+        }
+        let silent = |source: &&SourceEntry| passed_over.iter().all(|passed| passed.source != source.label());
+        for source in look.inventory.sources.iter().filter(silent) {
+            message.push_str(&format!("\n  {} holds no file `{}`", source.label(), source.pattern()));
         }
     }
     Finding::error(
@@ -41,7 +46,7 @@ fn passed_over(PassedOver { name, source, reason }: &PassedOver) -> Finding {
     if name == PassedOver::ALL {
         return Finding::warning(
             "source-unusable",
-            format!("the snapshots of {source} could not be listed: {reason}"),
+            reason.clone(),
             "a newer snapshot may be there: see why the source cannot be reached",
         );
     }
@@ -62,7 +67,8 @@ fn age(look: &Look) -> Finding {
         TimeFrom::Name => "by the time in its name",
         TimeFrom::File => "by the file's own time, as its name holds none",
     };
-    let said = format!("it is {} old {from}; up to {limit} is allowed", human_seconds(age.as_secs_f64()));
+    let name = &search.chosen.name;
+    let said = format!("`{name}` is {} old {from}; up to {limit} is allowed", human_seconds(age.as_secs_f64()));
     if age.as_secs_f64() > limit.duration().as_secs_f64() {
         return Finding::error(
             "snapshot-too-old",

@@ -7,7 +7,7 @@ use crate::check::Purpose;
 
 pub(super) async fn run(globals: &Globals, site: &Site) -> Result<Exit, Fault> {
     let session = Session::load(globals, site)?;
-    let (_, findings) = session.look(&session.new_run_id()?, Purpose::Ask).await;
-    refuse(&findings, site)?;
+    let (look, findings) = session.look(&session.new_run_id()?, Purpose::Ask).await;
+    refuse(&look, &findings, site)?;
     Ok(Exit::Done)
 }

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use miette::Diagnostic as _;
 
 use crate::actions::Finding;
+use crate::check::ACCEPTABLE;
 use crate::engine::{EngineError, Left, chain};
 use crate::event::Ending;
+use crate::face::json;
 use crate::inventory::LoadError;
 use crate::journal::JournalError;
 use crate::runs::RunsError;
@@ -35,9 +37,9 @@ pub enum Exit {
     Interrupted,
 }
 
-impl From<Exit> for ExitCode {
+impl From<Exit> for u8 {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
+        match exit {
             Exit::Done => 0,
             Exit::RolledBack => 1,
             Exit::Usage => 2,
@@ -47,7 +49,13 @@ impl From<Exit> for ExitCode {
             Exit::Held => 6,
             Exit::NotProven => 7,
             Exit::Interrupted => 130,
-        })
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(u8::from(exit))
     }
 }
 
@@ -132,43 +140,42 @@ impl Fault {
     }
 
     /// One report on standard error; for programs, one object on standard output.
-    pub(super) fn tell(&self, json: bool) {
+    pub(super) fn tell(&self, as_json: bool) {
         let (message, help) = self.words();
-        if json {
-            let data = serde_json::json!({"kind": "error", "data": {"message": message, "help": help}});
-            drop(std::io::Write::write_all(&mut std::io::stdout(), format!("{data}\n").as_bytes()));
+        if as_json {
+            let places = match self {
+                Self::Load(error) => error.places(),
+                _ => Vec::new(),
+            };
+            let findings = match self {
+                Self::Checks(findings) => findings.as_slice(),
+                _ => &[],
+            };
+            json::error(&serde_json::json!({
+                "exit": u8::from(self.exit()), "message": message, "help": help, "faults": places, "findings": findings,
+            }));
             return;
         }
-        let text = match self {
-            Self::Load(error) => {
-                let mut text = String::new();
-                let drawn = miette::GraphicalReportHandler::new().render_report(&mut text, error.as_ref());
-                if drawn.is_ok() { text } else { message }
-            }
-            _ => format!("error: {message}\n  help: {help}\n"),
+        let text = if let Self::Load(error) = self {
+            let mut text = String::new();
+            let drawn = miette::GraphicalReportHandler::new().render_report(&mut text, error.as_ref());
+            if drawn.is_ok() { text } else { message }
+        } else {
+            format!("error: {message}\n  help: {}\n", help.replace('\n', "\n        "))
         };
         drop(std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()));
     }
 
     fn words(&self) -> (String, String) {
         match self {
-            Self::Load(error) => (error.to_string(), error.help().map(|help| help.to_string()).unwrap_or_default()),
+            Self::Load(error) => (chain(error.as_ref()), error.help().map(|help| help.to_string()).unwrap_or_default()),
             Self::Usage { message, help } => (message.clone(), help.clone()),
-            Self::Checks(findings) => (
-                format!(
-                    "{} of the checks failed; the target was not touched: {}",
-                    findings.len(),
-                    findings
-                        .iter()
-                        .map(|finding| finding.name.as_str())
-                        .collect::<std::collections::BTreeSet<_>>()
-                        .into_iter()
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                ),
-                "each is explained above; what is meant to be so can be accepted with `--accept NAME`".to_owned(),
+            Self::Checks(findings) => (failed(findings), accepting(findings)),
+            Self::Runs(error) => (
+                chain(error),
+                "`drctl runs` lists the runs of this controller; with `[state]` in the inventory, pass `--inventory` too"
+                    .to_owned(),
             ),
-            Self::Runs(error) => (chain(error), "`drctl runs` lists the runs of this controller; with `[state]` in the inventory, pass `--inventory` too".to_owned()),
             Self::Target(error) => (chain(error), "the target was not changed".to_owned()),
             Self::OutOfReach(error) => {
                 (chain(error), "the run stands where it stood: see why the target is out of reach, then try again".to_owned())
@@ -184,6 +191,25 @@ impl Fault {
             }
         }
     }
+}
+
+/// How many errors, and their names.
+fn failed(findings: &[Finding]) -> String {
+    let mut names: Vec<&str> = findings.iter().map(|finding| finding.name.as_str()).collect();
+    names.dedup();
+    let count = if findings.len() == 1 { "1 error".to_owned() } else { format!("{} errors", findings.len()) };
+    format!("{count}; the target was not touched: {}", names.join(", "))
+}
+
+/// How to go on in spite of those errors that leave a choice.
+fn accepting(findings: &[Finding]) -> String {
+    let names = findings.iter().map(|finding| finding.name.as_str()).filter(|name| ACCEPTABLE.contains(name));
+    let accept: Vec<String> = names.map(|name| format!("`--accept {name}`")).collect();
+    let how = "what to do is said with each of them";
+    if accept.is_empty() {
+        return how.to_owned();
+    }
+    format!("{how}\nto go on in spite of it: {}", accept.join(", "))
 }
 
 impl From<LoadError> for Fault {

@@ -10,6 +10,6 @@ pub(super) async fn run(globals: &Globals, site: &Site) -> Result<Exit, Fault> {
     let session = Session::load(globals, site)?;
     let (look, findings) = session.look(&session.new_run_id()?, Purpose::Ask).await;
     session.face.plan(&Plan::of(&look, &session.past()));
-    refuse(&findings, site)?;
+    refuse(&look, &findings, site)?;
     Ok(Exit::Done)
 }

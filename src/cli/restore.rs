@@ -20,7 +20,7 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
     let session = Session::load(globals, &args.site)?;
     let id = session.new_run_id()?;
     let (look, findings) = session.look(&id, Purpose::Restore).await;
-    refuse(&findings, &args.site)?;
+    refuse(&look, &findings, &args.site)?;
     session.face.plan(&Plan::of(&look, &session.past()));
     let question =
         format!("Restore cluster {} onto {}?", session.inventory.cluster.name, session.inventory.target.host);

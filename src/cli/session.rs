@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Globals, Site};
 use super::exit::{Exit, Fault, next_steps};
 use crate::actions::Finding;
-use crate::check::{self, Look, Purpose};
+use crate::check::{self, Look, Purpose, TargetLook};
+use crate::document;
 use crate::engine::{Engine, Left, Listener, Run};
 use crate::face::{Face, face};
 use crate::inventory::{self, Inventory};
@@ -38,6 +39,7 @@ impl Session {
                 help: "pass `--inventory FILE`; `inventory.example.toml` shows every key".to_owned(),
             });
         };
+        acceptable(&site.accept)?;
         let loaded = inventory::load(&path)?;
         let playbook = playbook::load(site.playbook.as_deref(), &loaded.inventory)?;
         Ok(Self {
@@ -103,10 +105,23 @@ fn state_of(globals: &Globals, inventory: Option<&Inventory>) -> PathBuf {
     globals.state.clone().or_else(from_inventory).unwrap_or_else(Runs::default_state)
 }
 
+/// Names that can be accepted; told before anything is looked at.
+fn acceptable(accepted: &[String]) -> Result<(), Fault> {
+    match accepted.iter().find(|name| !check::ACCEPTABLE.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Fault::Usage {
+            message: format!("`{name}` is nothing that `--accept` takes"),
+            help: document::choices(name, check::ACCEPTABLE, "it takes"),
+        }),
+    }
+}
+
 /// Errors that nobody accepted end a command before anything is touched.
-pub(super) fn refuse(findings: &[Finding], site: &Site) -> Result<(), Fault> {
+pub(super) fn refuse(look: &Look, findings: &[Finding], site: &Site) -> Result<(), Fault> {
     let mut accepted = site.accept.clone();
-    if site.take_over.is_some() {
+    if let (Some(run), Ok(TargetLook { holder: Some((holder, false)), .. })) = (&site.take_over, &look.target)
+        && holder.run == *run
+    {
         accepted.push(check::HELD.to_owned());
     }
     let refused: Vec<Finding> = check::refused(findings, &accepted).into_iter().cloned().collect();

@@ -99,6 +99,37 @@ impl LoadError {
     }
 }
 
+/// One fault, for programs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FaultPlace {
+    /// What is wrong.
+    pub message: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The character of the line, from 1.
+    pub column: usize,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl LoadError {
+    /// All that is wrong in the text, and where.
+    pub fn places(&self) -> Vec<FaultPlace> {
+        let Self::Faults(faults) = self else { return Vec::new() };
+        let place = |fault: &Fault| {
+            let before = faults.text.inner().get(..fault.span.start).unwrap_or_default();
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            FaultPlace {
+                message: fault.message.clone(),
+                line: before.matches('\n').count() + 1,
+                column: line.chars().count() + 1,
+                help: fault.help.clone(),
+            }
+        };
+        faults.all.iter().map(place).collect()
+    }
+}
+
 fn count(faults: usize) -> String {
     if faults == 1 { "an error".to_owned() } else { format!("{faults} errors") }
 }

@@ -15,7 +15,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, Error, ValueDeserializer};
 
 pub(crate) use fault::Fault;
-pub use fault::LoadError;
+pub use fault::{FaultPlace, LoadError};
 pub(crate) use words::choices;
 
 use repair::Repair;

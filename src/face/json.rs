@@ -1,6 +1,7 @@
 //! NDJSON on standard output: one object a line, as `docs/events.schema.json` says.
 
 use std::io::Write as _;
+use std::sync::Once;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,9 +16,10 @@ use crate::report::Report;
 
 /// NDJSON.
 #[derive(Debug)]
-pub struct Json {
-    begun: std::sync::Once,
-}
+pub struct Json;
+
+/// A process has one standard output, whose first line says how to read the others.
+static BEGUN: Once = Once::new();
 
 /// One line: `kind` says what `data` is.
 #[derive(Serialize)]
@@ -39,20 +41,17 @@ struct Ended<'a> {
     next: &'a [String],
 }
 
-impl Default for Json {
-    fn default() -> Self {
-        Self { begun: std::sync::Once::new() }
-    }
+/// A reader that has gone is no reason to stop a recovery.
+fn line<T: Serialize>(kind: &'static str, at: Timestamp, data: &T) {
+    BEGUN.call_once(|| {
+        write(&Line { kind: "version", at, data: &Version { format: FORMAT, drctl: env!("CARGO_PKG_VERSION") } });
+    });
+    write(&Line { kind, at, data });
 }
 
-impl Json {
-    /// A reader that has gone is no reason to stop a recovery.
-    fn line<T: Serialize>(&self, kind: &'static str, at: Timestamp, data: &T) {
-        self.begun.call_once(|| {
-            write(&Line { kind: "version", at, data: &Version { format: FORMAT, drctl: env!("CARGO_PKG_VERSION") } });
-        });
-        write(&Line { kind, at, data });
-    }
+/// What ended the command: the last line.
+pub(crate) fn error(error: &serde_json::Value) {
+    line("error", Timestamp::now(), error);
 }
 
 fn write<T: Serialize>(line: &Line<'_, T>) {
@@ -71,11 +70,11 @@ pub fn report_line(report: &Report) -> String {
 
 impl Listener for Json {
     fn record(&self, record: &Record) {
-        self.line("record", record.at, &record.data);
+        line("record", record.at, &record.data);
     }
 
     fn live(&self, live: &Live) {
-        self.line("live", Timestamp::now(), live);
+        line("live", Timestamp::now(), live);
     }
 
     fn confirm(&self, _: &str) -> Option<bool> {
@@ -85,20 +84,20 @@ impl Listener for Json {
 
 impl Face for Json {
     fn doing(&self, what: &str) {
-        self.line("doing", Timestamp::now(), &what);
+        line("doing", Timestamp::now(), &what);
     }
 
     fn findings(&self, findings: &[Finding]) {
         for finding in findings {
-            self.line("finding", Timestamp::now(), finding);
+            line("finding", Timestamp::now(), finding);
         }
     }
 
     fn plan(&self, plan: &Plan) {
-        self.line("plan", Timestamp::now(), plan);
+        line("plan", Timestamp::now(), plan);
     }
 
     fn report(&self, report: &Report, next: &[String]) {
-        self.line("report", Timestamp::now(), &Ended { report, next });
+        line("report", Timestamp::now(), &Ended { report, next });
     }
 }

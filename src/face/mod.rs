@@ -1,7 +1,7 @@
 //! What is shown while something runs: bars on a terminal, plain lines elsewhere, NDJSON for programs.
 
 mod bars;
-mod json;
+pub(crate) mod json;
 mod plain;
 
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub trait Face: Listener {
 pub fn face(json: bool, verbose: bool) -> Arc<dyn Face> {
     use std::io::IsTerminal as _;
     match (json, std::io::stderr().is_terminal()) {
-        (true, _) => Arc::new(Json::default()),
+        (true, _) => Arc::new(Json),
         (false, true) => Arc::new(Bars::new(verbose)),
         (false, false) => Arc::new(Plain::new(verbose)),
     }
@@ -48,13 +48,17 @@ fn finding_lines(finding: &Finding) -> String {
     };
     // Colour only where a person looks; everything reads the same without it.
     let mark = mark.for_stderr();
+    let told = finding.severity != Severity::Ok;
     let mut lines = finding.message.lines();
     let mut text = format!("  {mark} {}", lines.next().unwrap_or_default());
+    if told {
+        text.push_str(&format!(" [{}]", finding.name));
+    }
     for line in lines {
         text.push_str(&format!("\n        {line}"));
     }
-    if finding.severity != Severity::Ok {
-        text.push_str(&format!(" [{}]\n        -> {}", finding.name, finding.help));
+    for (number, line) in finding.help.lines().enumerate().filter(|_| told) {
+        text.push_str(&format!("\n        {} {line}", if number == 0 { "->" } else { "  " }));
     }
     text
 }

@@ -34,12 +34,12 @@ pub struct Secret(SecretSlice<u8>);
 #[non_exhaustive]
 pub enum SecretError {
     /// A file could not be read.
-    #[error("could not read `{}`", path.display())]
+    #[error("could not read `{}`: {error}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The variable is not set.
     #[error("the environment variable `{name}` is not set")]
@@ -99,7 +99,7 @@ impl SecretRef {
             Self::File(path) => tokio::fs::read(path)
                 .await
                 .map(Secret::new)
-                .map_err(|source| SecretError::File { path: path.clone(), source }),
+                .map_err(|error| SecretError::File { path: path.clone(), error }),
             Self::Env(name) => std::env::var_os(name)
                 .map(|value| Secret::new(std::os::unix::ffi::OsStringExt::into_vec(value)))
                 .ok_or_else(|| SecretError::Env { name: name.clone() }),

@@ -110,6 +110,31 @@ impl Fault {
         }
     }
 
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Certificate(_) => "name the certificate's file in `[pki]`, or take a whole copy from another backup",
+            Self::Key(KeyError::Encrypted) => {
+                "decrypt it, or let a command do so: `ca_key = { command = [\"…\"] }` in `[pki]`"
+            }
+            Self::Key(KeyError::Unsupported) => {
+                "compare by hand: `openssl pkey -in ca.key -pubout` and `openssl x509 -in ca.crt -noout -pubkey`"
+            }
+            Self::Key(_) => "name the key's file in `[pki]`, or take a whole copy from another backup",
+            Self::NotAuthority { .. } | Self::MayNotSign { .. } => {
+                "name the root CA's own certificate in `[pki]`, not one that it signed"
+            }
+            Self::Expired { .. } => {
+                "look for the renewed certificate of this CA, in another backup or on a node as `/etc/kubernetes/pki/ca.crt`"
+            }
+            Self::NotYet { .. } => "set the clock of this machine, if it is that one",
+            Self::Soon { .. } => "nothing now",
+            Self::Mismatch { .. } => {
+                "look for the key that was saved with this certificate; `[pki]` may mix two clusters"
+            }
+        }
+    }
+
     /// What would happen if one went on.
     pub fn consequence(&self) -> &'static str {
         match self {

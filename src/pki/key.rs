@@ -4,6 +4,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+use x509_parser::asn1_rs::Sequence;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo, X509Certificate};
 
@@ -46,7 +47,10 @@ pub enum KeyError {
         "it is encrypted with a passphrase, which kubeadm cannot ask for: decrypt it (`openssl pkey -in … -out …`)"
     )]
     Encrypted,
-    /// Neither RSA of 2048 to 4096 bits, nor P-256, P-384, Ed25519; or damaged.
+    /// What stands between its lines is no key.
+    #[error("it is damaged: what follows `BEGIN … PRIVATE KEY` is cut off or altered")]
+    Damaged,
+    /// Neither RSA of 2048 to 4096 bits, nor P-256, P-384, Ed25519; or damaged within.
     #[error("not a key that drctl can compare: damaged, or neither RSA (2048 to 4096 bits), P-256, P-384 nor Ed25519")]
     Unsupported,
 }
@@ -135,8 +139,16 @@ pub fn public_key_of(key: &Secret) -> Result<PublicKey, KeyError> {
     if !says(b"PRIVATE KEY-----") {
         return Err(KeyError::None);
     }
-    let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::Unsupported)?;
+    let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::Damaged)?;
+    if !is_whole(der.secret_der()) {
+        return Err(KeyError::Damaged);
+    }
     let key = rustls::crypto::ring::sign::any_supported_type(&der).map_err(|_| KeyError::Unsupported)?;
     let spki = key.public_key().ok_or(KeyError::Unsupported)?;
     PublicKey::parse(&spki).map_err(|_| KeyError::Unsupported)
+}
+
+/// Whether this is one ASN.1 sequence to its last byte, as every key is.
+fn is_whole(der: &[u8]) -> bool {
+    Sequence::from_der(der).is_ok_and(|(rest, _)| rest.is_empty())
 }

@@ -74,6 +74,14 @@ impl SourceEntry {
         }
     }
 
+    /// Which of its files are snapshots.
+    pub(crate) fn pattern(&self) -> &str {
+        match self {
+            Self::Folder(folder) => &folder.pattern,
+            Self::Ssh(folder) => &folder.pattern,
+        }
+    }
+
     /// The source itself; nothing is asked of it yet.
     fn source(&self) -> Result<Arc<dyn SnapshotSource>, SourceError> {
         Ok(match self {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Candidate, Chosen, SnapshotSource, SourceEntry, SourceError, Told};
-use crate::snapshot::{Claims, Examined, Knowledge, examine};
+use crate::snapshot::{Claims, Examined, Knowledge, Verdict, examine};
 
 /// What was found.
 #[derive(Debug, Clone)]
@@ -122,9 +122,12 @@ async fn prove(
     tell: &Told,
 ) -> Result<Proven, String> {
     // The trailer's 32 bytes follow whole pages: a size that says otherwise saves a download.
+    if candidate.size == 0 {
+        return Err(Verdict::Empty.to_string());
+    }
     if candidate.size % 512 != 32 {
         return Err(format!(
-            "{} bytes are not those of a whole snapshot: truncated, or saved without its digest",
+            "truncated, or saved without its digest: a whole one has 32 bytes more than a multiple of 512, found {} bytes",
             candidate.size
         ));
     }

@@ -150,7 +150,7 @@ impl Ssh {
             Ended { status: None, .. } => Err(self.lost(connection)),
             Ended { status: Some(status), begun: true, stdout, stderr, .. } => Ok(Reply { status, stdout, stderr }),
             Ended { ready: false, before, .. } if self.escalation != Escalation::None => {
-                Err(TransportError::Become { host: self.name.clone(), user: user.clone(), reason: last_words(&before) })
+                Err(TransportError::Become { host: self.name.clone(), user: user.clone(), reason: sudo_said(&before) })
             }
             Ended { status: Some(status), before, stderr, .. } => Err(TransportError::Config {
                 what: what(),
@@ -161,6 +161,14 @@ impl Ssh {
 }
 
 /// The last few lines on one line, without our own prompt.
+/// Why sudo gave up. After a wrong password it asks again, is given nothing, and complains of that too.
+fn sudo_said(stderr: &[u8]) -> String {
+    if String::from_utf8_lossy(stderr).contains("incorrect password") {
+        return "sudo does not accept the password".to_owned();
+    }
+    last_words(stderr)
+}
+
 fn last_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let lines = text.lines().map(|line| {

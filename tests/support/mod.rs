@@ -210,7 +210,8 @@ impl Host<'_> {
         }
         script.push_str(
             "; do [ -e \"$root\" ] || [ -L \"$root\" ] || { echo \"absent $root\"; continue; }; \
-             find \"$root\" -type f -printf '%p f %m %U:%G %s %T@ ' -exec sha256sum {} \\; -o -printf '%p %y %m %U:%G %l\\n'; \
+             find \"$root\" -type f -printf '%p f %m %U:%G %s %T@\\n' -o -printf '%p %y %m %U:%G %l\\n'; \
+             find \"$root\" -type f -exec sha256sum {} +; \
              done | sort",
         );
         self.sh(&script)

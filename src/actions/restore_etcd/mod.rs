@@ -207,7 +207,7 @@ impl Action for RestoreEtcd {
         vec![match (&choice.taken, choice.same_minor) {
             (None, _) => Finding::error(
                 "restore-engine",
-                format!("no restore engine works: {}", choice.against().join("; ")),
+                format!("no program on the target restores a snapshot\n  {}", choice.against().join("\n  ")),
                 "install etcdutl or etcdctl on the target, load an etcd image there, or name an `etcdutl` in the inventory",
             ),
             (Some(_), Some(false)) => Finding::warning(

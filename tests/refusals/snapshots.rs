@@ -1,0 +1,145 @@
+//! The snapshot: what is not whole, not there, or too old.
+
+use std::fs::{self, File, FileTimes};
+use std::time::{Duration, SystemTime};
+
+use insta::assert_snapshot;
+
+use crate::site::Site;
+use crate::support::{ADDRESS, Lab};
+
+#[test]
+fn a_truncated_snapshot() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let site = Site::new(&lab, &host);
+    let file = File::options().write(true).open(site.snapshot()).expect("a snapshot");
+    let whole = file.metadata().expect("its size").len();
+    file.set_len(whole / 2).expect("a shorter file");
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR found no valid snapshot [no-snapshot]
+              `etcd-snapshot-[time].db` of the folder [dir]/backup/snapshots: truncated, or saved without its digest: a whole one has 32 bytes more than a multiple of 512, found [n] bytes
+            -> point `[[snapshots]]` of the inventory at a place that holds at least one whole snapshot
+    error: 1 error; the target was not touched: no-snapshot
+      help: what to do is said with each of them
+    "#);
+    // A size that looks right: pages are missing, the trailer's 32 bytes are there.
+    file.set_len(whole - 4096).expect("a shorter file");
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR found no valid snapshot [no-snapshot]
+              `etcd-snapshot-[time].db` of the folder [dir]/backup/snapshots: truncated: [n] bytes of [n]
+            -> point `[[snapshots]]` of the inventory at a place that holds at least one whole snapshot
+    error: 1 error; the target was not touched: no-snapshot
+      help: what to do is said with each of them
+    "#);
+}
+
+#[test]
+fn a_flipped_bit() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let site = Site::new(&lab, &host);
+    let mut bytes = fs::read(site.snapshot()).expect("a snapshot");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(site.snapshot(), bytes).expect("a snapshot");
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR found no valid snapshot [no-snapshot]
+              `etcd-snapshot-[time].db` of the folder [dir]/backup/snapshots: damaged: its trailer says SHA-256 [sha256], its bytes have [sha256]
+            -> point `[[snapshots]]` of the inventory at a place that holds at least one whole snapshot
+    error: 1 error; the target was not touched: no-snapshot
+      help: what to do is said with each of them
+    "#);
+}
+
+#[test]
+fn an_empty_snapshot() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let site = Site::new(&lab, &host);
+    fs::write(site.snapshot(), "").expect("a snapshot");
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR found no valid snapshot [no-snapshot]
+              `etcd-snapshot-[time].db` of the folder [dir]/backup/snapshots: empty: 0 bytes
+            -> point `[[snapshots]]` of the inventory at a place that holds at least one whole snapshot
+    error: 1 error; the target was not touched: no-snapshot
+      help: what to do is said with each of them
+    "#);
+}
+
+#[test]
+fn no_snapshot() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let site = Site::new(&lab, &host);
+    fs::remove_file(site.snapshot()).expect("a snapshot");
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR found no valid snapshot [no-snapshot]
+              the folder [dir]/backup/snapshots holds no file `*.db`
+            -> point `[[snapshots]]` of the inventory at a place that holds at least one whole snapshot
+    error: 1 error; the target was not touched: no-snapshot
+      help: what to do is said with each of them
+    "#);
+    fs::remove_dir(site.file("snapshots")).expect("a folder");
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR found no valid snapshot [no-snapshot]
+              could not list the snapshots in the folder [dir]/backup/snapshots: No such file or directory (os error 2)
+            -> point `[[snapshots]]` of the inventory at a place that holds at least one whole snapshot
+    error: 1 error; the target was not touched: no-snapshot
+      help: what to do is said with each of them
+    "#);
+}
+
+#[test]
+fn the_newest_is_broken_and_an_older_one_is_used() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let mut site = Site::new(&lab, &host);
+    let whole = fs::read(site.snapshot()).expect("a snapshot");
+    fs::remove_file(site.snapshot()).expect("a snapshot");
+    for (name, bytes, age) in [("older.db", whole.as_slice(), 7200), ("newest.db", &whole[..8192 + 32], 3600)] {
+        let path = site.file("snapshots").join(name);
+        fs::write(&path, bytes).expect("a snapshot");
+        let time = SystemTime::now() - Duration::from_secs(age);
+        let file = File::options().write(true).open(path).expect("a snapshot");
+        file.set_times(FileTimes::new().set_modified(time)).expect("its time");
+    }
+    site.args = vec!["check".to_owned()];
+    let ran = site.refused(0);
+    assert!(ran.stderr.contains("  ok    snapshot `older.db`"), "{}", ran.stderr);
+    assert_snapshot!(Site::worded(&ran.stderr), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      warn  `newest.db` of the folder [dir]/backup/snapshots is newer but was passed over: truncated: [n] bytes of [n] [snapshot-passed-over]
+            -> an older snapshot is used; find out why the newer one is not whole, its changes will be missing
+    "#);
+}
+
+#[test]
+fn too_old_a_snapshot_is_refused_until_it_is_accepted() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let mut site = Site::new(&lab, &host);
+    site.policy = "max_snapshot_age = \"1s\"".to_owned();
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR `etcd-snapshot-[time].db` is [a while] old by the time in its name; up to 1s is allowed [snapshot-too-old]
+            -> all changes since then would be lost: find a newer snapshot, or accept the loss with `--accept snapshot-too-old`
+    error: 1 error; the target was not touched: snapshot-too-old
+      help: what to do is said with each of them
+            to go on in spite of it: `--accept snapshot-too-old`
+    "#);
+    site.args = vec!["restore".to_owned(), "--yes".to_owned(), "--accept=snapshot-too-old".to_owned()];
+    let ran = site.run().expect(0);
+    assert!(ran.stderr.contains("[snapshot-too-old]"), "{}", ran.stderr);
+    assert!(host.try_sh("[ -d /var/lib/etcd/member/wal ]").status.success());
+    // What may be accepted may be absent: the same command line serves every day.
+    site.policy = String::new();
+    site.args = vec!["check".to_owned(), "--accept=snapshot-too-old".to_owned()];
+    site.run().expect(0);
+}
