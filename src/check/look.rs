@@ -119,7 +119,6 @@ async fn read_pki(pki: &PkiFiles) -> Vec<(String, Result<Secret, String>)> {
 async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, TargetError> {
     let ssh = Ssh::new(&inventory.target)?;
     let target = Target::new(Arc::new(ssh), run);
-    target.greet().await?;
     let before = Timestamp::now();
     let facts = target.facts(PATHS).await?;
     let after = Timestamp::now();
