@@ -1,6 +1,6 @@
 //! Is the old control plane silent? Two of them with one CA would tear the cluster apart.
 
-use super::Look;
+use super::{Look, Purpose};
 use crate::actions::Finding;
 
 pub(super) fn check(look: &Look) -> Vec<Finding> {
@@ -10,11 +10,25 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
             if !answer.answers {
                 return Finding::ok("old-control-plane", format!("nothing answers at {}", answer.address));
             }
-            Finding::error(
-                "old-control-plane-answers",
-                format!("something answers at {}: the control plane is not dead, or its address is taken", answer.address),
-                "a restore now would make a second control plane with the same CA: switch the old one off (see `[fencing]`), then run again",
-            )
+            let said =
+                format!("something answers at {}: the control plane is not dead, or its address is taken", answer.address);
+            match (look.purpose, &look.inventory.fencing.command) {
+                (Purpose::Ask, _) => Finding::warning(
+                    "old-control-plane-answers",
+                    said,
+                    "as it should be while the cluster lives; a restore would be refused, or begin with the fencing command",
+                ),
+                (Purpose::Restore, Some(_)) => Finding::warning(
+                    "old-control-plane-answers",
+                    said,
+                    "the fencing command is run first; if something answers after it, the run stops with the target untouched",
+                ),
+                (Purpose::Restore, None) => Finding::error(
+                    "old-control-plane-answers",
+                    said,
+                    "a restore now would make a second control plane with the same CA: switch the old one off (see `[fencing]`), then run again",
+                ),
+            }
         })
         .collect()
 }

@@ -135,4 +135,4 @@ pub(super) fn check_lock(look: &Look) -> Vec<Finding> {
 }
 
 /// The finding that has an exit code of its own.
-pub(crate) const HELD: &str = "target-held";
+pub const HELD: &str = "target-held";

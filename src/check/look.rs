@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 
-use crate::engine::chain;
+use crate::engine::{Listener, chain};
+use crate::event::Live;
 use crate::inventory::{Inventory, PkiFiles, Secret};
 use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError};
@@ -40,8 +41,19 @@ pub struct Look {
     pub target: Result<TargetLook, TargetError>,
     /// Who answered at the addresses of the old control plane.
     pub answers: Vec<Answer>,
+    /// Whether a restore is about to begin, or somebody only asks whether it could.
+    pub purpose: Purpose,
     /// The controller's clock.
     pub now: Timestamp,
+}
+
+/// What a look is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To know whether a recovery would work, perhaps beside the living cluster.
+    Ask,
+    /// To begin one.
+    Restore,
 }
 
 /// The target and what was gathered on it.
@@ -66,18 +78,20 @@ pub struct Answer {
     pub answers: bool,
 }
 
-/// Looks everywhere at once. `tell` is given what is being looked at.
+/// Looks everywhere at once.
 pub async fn look(
     inventory: Arc<Inventory>,
     playbook: Arc<Playbook>,
     cache: &Path,
     run: &str,
-    tell: &(dyn Fn(&str) + Send + Sync),
+    purpose: Purpose,
+    listener: Arc<dyn Listener>,
 ) -> Look {
     let pki = Arc::new(PkiFiles::find(&inventory.pki));
-    tell("reading the snapshots, the certificate authorities and the target");
+    // Only a source on another host has bytes to tell of, and then a person wants to see them.
+    let tell = move |done, total| listener.live(&Live::Bytes { step: String::new(), done, total });
     let (snapshot, pki_contents, target, answers) = tokio::join!(
-        sources::newest(&inventory.sources, cache, &|_, _| {}),
+        sources::newest(&inventory.sources, cache, &tell),
         read_pki(&pki),
         look_at_target(&inventory, run),
         probe(&inventory),
@@ -91,7 +105,7 @@ pub async fn look(
     if let Ok(target) = &target {
         values.extend(target.facts.values());
     }
-    Look { inventory, playbook, values, snapshot, pki, pki_contents, target, answers, now: Timestamp::now() }
+    Look { inventory, playbook, values, snapshot, pki, pki_contents, target, answers, purpose, now: Timestamp::now() }
 }
 
 async fn read_pki(pki: &PkiFiles) -> Vec<(String, Result<Secret, String>)> {
@@ -105,7 +119,6 @@ async fn read_pki(pki: &PkiFiles) -> Vec<(String, Result<Secret, String>)> {
 async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, TargetError> {
     let ssh = Ssh::new(&inventory.target)?;
     let target = Target::new(Arc::new(ssh), run);
-    target.greet().await?;
     let before = Timestamp::now();
     let facts = target.facts(PATHS).await?;
     let after = Timestamp::now();

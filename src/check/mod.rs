@@ -11,8 +11,8 @@ mod snapshot;
 mod space;
 mod tools;
 
-pub(crate) use host::HELD;
-pub use look::{Answer, Look, PATHS, TargetLook, look};
+pub use host::HELD;
+pub use look::{Answer, Look, PATHS, Purpose, TargetLook, look};
 
 use crate::actions::{Finding, PlanContext, Severity};
 

@@ -114,6 +114,8 @@ pub(super) enum Fault {
     Runs(RunsError),
     /// The target, before a run began.
     Target(TargetError),
+    /// The target of a run that is taken up again.
+    OutOfReach(TargetError),
     /// Another run holds the target.
     Held(String),
     /// The journal cannot be written.
@@ -132,7 +134,8 @@ impl Fault {
             }
             Self::Checks(findings) if findings.iter().any(|finding| finding.name == crate::check::HELD) => Exit::Held,
             Self::Checks(_) | Self::Target(_) => Exit::Checks,
-            Self::Runs(_) | Self::Engine(_) | Self::Io { .. } => Exit::Stopped,
+            Self::Io { .. } => Exit::Usage,
+            Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) => Exit::Stopped,
         }
     }
 
@@ -168,8 +171,11 @@ impl Fault {
             Self::Load(error) => (chain(error.as_ref()), error.help().map(|help| help.to_string()).unwrap_or_default()),
             Self::Usage { message, help } => (message.clone(), help.clone()),
             Self::Checks(findings) => (failed(findings), accepting(findings)),
-            Self::Runs(error) => (chain(error), "`drctl runs` lists the runs of this controller".to_owned()),
+            Self::Runs(error) => (chain(error), "`drctl runs` lists the runs of this controller; with `[state]` in the inventory, pass `--inventory` too".to_owned()),
             Self::Target(error) => (chain(error), "the target was not changed".to_owned()),
+            Self::OutOfReach(error) => {
+                (chain(error), "the run stands where it stood: see why the target is out of reach, then try again".to_owned())
+            }
             Self::Held(message) => (message.clone(), "wait for it, or see `drctl resume` and `--take-over`".to_owned()),
             Self::Engine(error) => (
                 chain(error),

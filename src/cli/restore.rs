@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Globals, Restore};
 use super::exit::{Exit, Fault};
 use super::session::{Session, confirm, hold, refuse, work};
+use crate::check::Purpose;
 use crate::engine::{Engine, Listener, Run};
 use crate::event::{FORMAT, RunHeader, SnapshotRef, StepRef};
 use crate::journal::RunState;
@@ -18,7 +19,7 @@ use crate::sources::Chosen;
 pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault> {
     let session = Session::load(globals, &args.site)?;
     let id = session.new_run_id()?;
-    let (look, findings) = session.look(&id).await;
+    let (look, findings) = session.look(&id, Purpose::Restore).await;
     refuse(&look, &findings, &args.site)?;
     session.face.plan(&Plan::of(&look, &session.past()));
     let question =

@@ -4,7 +4,7 @@ use super::args::{Globals, Resume};
 use super::exit::{Exit, Fault};
 use super::session::work;
 use super::taken_up::TakenUp;
-use crate::event::{Direction, Event};
+use crate::event::Event;
 
 pub(super) async fn run(globals: &Globals, args: &Resume) -> Result<Exit, Fault> {
     let taken_up = TakenUp::find(globals, args.run.as_deref(), "resumed").await?;
@@ -17,5 +17,5 @@ pub(super) async fn run(globals: &Globals, args: &Resume) -> Result<Exit, Fault>
     }
     let (mut engine, run, folder, face) = taken_up.engine().await?;
     engine.note(Event::Resumed { direction })?;
-    work(engine, &run, &folder, face.as_ref(), direction == Direction::Back).await
+    work(engine, &run, &folder, face.as_ref(), false).await
 }

@@ -27,7 +27,7 @@ pub(super) fn run(globals: &Globals) -> Result<Exit, Fault> {
 
 fn line(report: &Report, json: bool) -> String {
     if json {
-        return serde_json::json!({"kind": "report", "data": report}).to_string();
+        return crate::face::report_line(report);
     }
     let took = human_seconds(report.last.duration_since(report.started).as_secs_f64());
     format!(

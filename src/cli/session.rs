@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Globals, Site};
 use super::exit::{Exit, Fault, next_steps};
 use crate::actions::Finding;
-use crate::check::{self, Look, TargetLook};
+use crate::check::{self, Look, Purpose, TargetLook};
 use crate::document;
-use crate::engine::{Engine, Left, Run};
+use crate::engine::{Engine, Left, Listener, Run};
 use crate::face::{Face, face};
 use crate::inventory::{self, Inventory};
 use crate::playbook::{self, Playbook};
@@ -62,12 +62,12 @@ impl Session {
     }
 
     /// Looks everywhere and shows what was found.
-    pub(super) async fn look(&self, run: &str) -> (Look, Vec<Finding>) {
-        let face = Arc::clone(&self.face);
-        let look = check::look(Arc::clone(&self.inventory), Arc::clone(&self.playbook), &self.cache(), run, &|what| {
-            face.doing(what);
-        })
-        .await;
+    pub(super) async fn look(&self, run: &str, purpose: Purpose) -> (Look, Vec<Finding>) {
+        self.face.doing("reading the snapshots, the certificate authorities and the target");
+        let (inventory, playbook) = (Arc::clone(&self.inventory), Arc::clone(&self.playbook));
+        let look =
+            check::look(inventory, playbook, &self.cache(), run, purpose, Arc::clone(&self.face) as Arc<dyn Listener>)
+                .await;
         let findings = check::findings(&look).await;
         self.face.findings(&findings);
         (look, findings)

@@ -13,7 +13,7 @@ pub(super) fn run(globals: &Globals, args: &Show) -> Result<Exit, Fault> {
     let (state, records) = folder.read()?;
     let report = Report::of(&state, &records);
     let text = if globals.json() {
-        serde_json::json!({"kind": "report", "data": report}).to_string()
+        crate::face::report_line(&report)
     } else {
         format!("{report}\njournal  {}", folder.journal().display())
     };

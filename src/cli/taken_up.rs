@@ -51,9 +51,9 @@ impl TakenUp {
     /// Connects, takes the lock, and is ready to work.
     pub(super) async fn engine(self) -> Result<(Engine, Run, RunFolder, Arc<dyn Face>), Fault> {
         self.face.doing(&format!("connecting to {}", self.state.header.host));
-        let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::Target(error.into()))?;
+        let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::OutOfReach(error.into()))?;
         let target = Target::new(Arc::new(ssh), &self.folder.id);
-        let facts = target.facts(crate::check::PATHS).await?;
+        let facts = target.facts(crate::check::PATHS).await.map_err(Fault::OutOfReach)?;
         hold(&target, &Runs::new(&self.state_dir), None).await?;
         let pki = PkiFiles::find(&self.inventory.pki);
         let mut values = self.inventory.values();

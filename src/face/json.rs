@@ -61,6 +61,13 @@ fn write<T: Serialize>(line: &Line<'_, T>) {
     }
 }
 
+/// The line of a run that is over or left, for commands that only read journals.
+pub fn report_line(report: &Report) -> String {
+    let data = Ended { report, next: &[] };
+    // A report is made of text, numbers and times: writing it cannot fail.
+    serde_json::to_string(&Line { kind: "report", at: report.last, data: &data }).unwrap_or_default()
+}
+
 impl Listener for Json {
     fn record(&self, record: &Record) {
         line("record", record.at, &record.data);

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::report::Report;
 
 pub use bars::Bars;
-pub use json::Json;
+pub use json::{Json, report_line};
 pub use plain::Plain;
 
 /// Everything that commands show.

@@ -117,11 +117,6 @@ impl Target {
         format!("{}/{}", self.run_folder(), component(step))
     }
 
-    /// Logs in and becomes root, in one try: a host that never answered is not waited for as a lost one is.
-    pub async fn greet(&self) -> Result<(), TargetError> {
-        self.transport.run(Request::new("true")).await.map(drop).map_err(TargetError::from)
-    }
-
     /// Runs a script that only looks, and answers what it wrote. `what` completes "could not …".
     pub async fn ask(&self, what: &str, text: &str) -> Result<String, TargetError> {
         let reply = self.look(text).await?;

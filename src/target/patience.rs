@@ -19,10 +19,11 @@ impl Patience {
         Self { whole, until: None, pause: Duration::from_millis(200) }
     }
 
-    /// Waits before another try, or gives the error back when another would not help.
+    /// Waits before another try, or gives the error back when another would not help. How long a host that is away is
+    /// looked for is the transport's business: a connection that cannot be made is final here.
     pub(super) async fn again(&mut self, error: TransportError) -> Result<(), TransportError> {
         let until = *self.until.get_or_insert_with(|| Instant::now() + self.whole);
-        if !error.is_transient() || Instant::now() >= until {
+        if !matches!(error, TransportError::Lost { .. }) || Instant::now() >= until {
             return Err(error);
         }
         tracing::debug!(%error, "trying again");

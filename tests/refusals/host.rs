@@ -186,7 +186,7 @@ fn a_folder_of_drctl_that_is_not_its_own() {
     assert_snapshot!(site.refusal(3), @r#"
     [time] reading the snapshots, the certificate authorities and the target
       ERROR 10.77.0.10: /var/lib/drctl can be written to by others than root (drwxrwxrwx) [target-unsafe]
-            -> /var/lib/drctl holds keys and what is set aside: look at who made it, then make it root's alone or move it away
+            -> drctl keeps keys and what it sets aside there: see who made it, then make it root's alone or move it away
     error: 1 error; the target was not touched: target-unsafe
       help: what to do is said with each of them
     "#);

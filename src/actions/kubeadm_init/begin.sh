@@ -10,7 +10,6 @@ if [ ! -d "$before" ]; then
     mkdir -- "$before.new"
     if command -v systemctl >/dev/null; then
         systemctl is-active kubelet >"$before.new/active" 2>/dev/null || :
-        systemctl is-enabled kubelet >"$before.new/enabled" 2>/dev/null || :
     fi
     if command -v crictl >/dev/null; then crictl pods -q >"$before.new/pods" 2>/dev/null || :; fi
     sync -f "$before.new"

@@ -247,3 +247,6 @@ impl Action for RestoreEtcd {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
