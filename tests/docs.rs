@@ -175,6 +175,11 @@ fn findings() -> BTreeSet<String> {
                 let first = rest.trim_start();
                 if let Some(quoted) = first.strip_prefix('"') {
                     names.extend(quoted.split('"').next().map(str::to_owned));
+                } else if first.starts_with("name,") {
+                    // One maker for several names, which stand in the same file as literals of their own.
+                    let is_name =
+                        |text: &&str| text.contains('-') && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+                    names.extend(text.split('"').filter(is_name).map(str::to_owned));
                 } else if first.starts_with("HELD") {
                     names.insert(drctl::check::HELD.to_owned());
                 } else {

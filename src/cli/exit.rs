@@ -171,7 +171,11 @@ impl Fault {
             Self::Load(error) => (chain(error.as_ref()), error.help().map(|help| help.to_string()).unwrap_or_default()),
             Self::Usage { message, help } => (message.clone(), help.clone()),
             Self::Checks(findings) => (failed(findings), accepting(findings)),
-            Self::Runs(error) => (chain(error), "`drctl runs` lists the runs of this controller; with `[state]` in the inventory, pass `--inventory` too".to_owned()),
+            Self::Runs(error) => (
+                chain(error),
+                "`drctl runs` lists the runs of this controller; with `[state]` in the inventory, pass `--inventory` too"
+                    .to_owned(),
+            ),
             Self::Target(error) => (chain(error), "the target was not changed".to_owned()),
             Self::OutOfReach(error) => {
                 (chain(error), "the run stands where it stood: see why the target is out of reach, then try again".to_owned())
