@@ -54,7 +54,7 @@ async fn what_is_not_whole_is_passed_over_with_the_reason() {
     let found = search(&[source(folder.path())]).await.unwrap();
     assert_eq!(found.chosen.name, "etcd-2024-01-01T00:02:00Z.db");
     let passed = passed_over(&found);
-    let reasons = ["06:00Z.db: 0 bytes", "05:00Z.db: ", "04:00Z.db: ", "03:00Z.db: damaged"];
+    let reasons = ["06:00Z.db: empty: 0 bytes", "05:00Z.db: truncated", "04:00Z.db: ", "03:00Z.db: damaged"];
     assert_eq!(passed.len(), reasons.len(), "{passed:?}");
     for (told, reason) in passed.iter().zip(reasons) {
         assert!(told.starts_with(&format!("etcd-2024-01-01T00:{reason}")), "{told}");
