@@ -67,13 +67,14 @@ fn a_cut_during_the_upload_is_survived_and_what_arrived_is_not_sent_again() {
     let (mut drctl, lines, at_cut) = in_the_midst(&lab, &words(&restore, &[]));
     assert!(at_cut < size, "the upload was over before the cut");
     lab.lab(&["cut", "target"]);
-    std::thread::sleep(Duration::from_secs(7));
+    std::thread::sleep(Duration::from_secs(12));
     lab.lab(&["mend", "target"]);
     let after: Vec<u64> = lines.map_while(Result::ok).filter_map(|line| bytes(&line)).collect();
     assert_eq!(drctl.wait().expect("it ends").code(), Some(0));
 
     let again_from = after.windows(2).find(|pair| pair[1] < pair[0]).map(|pair| pair[1]);
-    assert!(again_from.is_some_and(|from| from >= ENOUGH / 2), "it went on from {again_from:?}");
+    // What was told last may be just what had arrived: then it goes on from there, and no number is smaller.
+    assert!(again_from.is_none_or(|from| from >= ENOUGH / 2), "it went on from {again_from:?}");
     let received = received(&host);
     assert!(received < size * 11 / 10, "{received} bytes came for a snapshot of {size}");
     assert_eq!(

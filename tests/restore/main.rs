@@ -50,8 +50,8 @@ fn restores(version: &'static str, user: &str, mounted: bool) {
         if !leftovers.is_empty() {
             let kept = host.sh("find /var/lib -name 'a note.txt' -o -name 0.wal | sort");
             assert_eq!(kept.lines().count(), 2, "what was there is kept aside: {kept}");
-            let digest = |line: &&str| line.starts_with("/var/lib/etcd/member/wal/0.wal ");
-            let digest = before.lines().find(digest).expect("it was there").split(' ').nth(6).expect("a digest");
+            let digest = before.lines().find_map(|line| line.strip_suffix("  /var/lib/etcd/member/wal/0.wal"));
+            let digest = digest.expect("it was there");
             let aside = host.sh("find /var/lib -name 0.wal -printf '%m %U:%G ' -exec sha256sum {} +");
             assert!(aside.starts_with(&format!("640 999:999 {digest}")), "{aside}");
         }
