@@ -57,9 +57,9 @@ fn sudo_with_and_without_a_password() {
 
         for (user, how, words) in [
             ("oppw", "", "password is required"),
-            ("oppw", &*wrong, "incorrect password"),
+            ("oppw", &*wrong, "sudo does not accept the password"),
             ("nosudo", "", "password is required"),
-            ("nosudo", &*wrong, "incorrect password"),
+            ("nosudo", &*wrong, "sudo does not accept the password"),
         ] {
             match say(&rig.ssh("a", user, how), "echo must not run").await {
                 Err(TransportError::Become { reason, .. }) => {
