@@ -52,10 +52,10 @@ pub struct Member {
     #[serde(default)]
     pub name: String,
     /// Where other members reached it.
-    #[serde(default, rename(deserialize = "peerURLs"))]
+    #[serde(default, alias = "peerURLs")]
     pub peer_urls: Vec<String>,
     /// Where clients reached it.
-    #[serde(default, rename(deserialize = "clientURLs"))]
+    #[serde(default, alias = "clientURLs")]
     pub client_urls: Vec<String>,
 }
 

@@ -24,5 +24,5 @@ pub mod whole;
 pub use claims::{ClaimedNode, Claims, taint_text};
 pub use keyspace::{Keyspace, ReadError, Store, Totals};
 pub use name::{fits, time_in_name};
-pub use origin::Knowledge;
+pub use origin::{Knowledge, Node};
 pub use whole::{ExamineError, Examined, Verdict, examine};

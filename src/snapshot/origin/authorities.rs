@@ -39,6 +39,13 @@ pub enum Witness {
     ServiceAccountToken,
 }
 
+impl Authority {
+    /// All certificates, one after the other.
+    pub fn bundle(all: &[Self]) -> String {
+        all.iter().map(|authority| authority.pem.as_str()).collect()
+    }
+}
+
 /// Adds the certificates of a PEM text; false when there is none in it.
 pub(super) fn add(all: &mut Vec<Authority>, pem: &[u8], witness: Witness) -> bool {
     let mut any = false;

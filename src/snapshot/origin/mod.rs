@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::keyspace::{Keyspace, ReadError, Store, Totals};
 use super::kubernetes::{Cipher, NodeAddress, Taint};
@@ -111,7 +111,7 @@ pub struct Count {
 }
 
 /// Objects encrypted in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encrypted {
     /// Their resource, such as `secrets`.
     pub resource: String,
@@ -160,11 +160,6 @@ impl Knowledge {
     /// The nodes that were its control plane.
     pub fn control_plane(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| node.is_control_plane())
-    }
-
-    /// All certificates of the cluster's authorities, one after the other.
-    pub fn authorities_pem(&self) -> String {
-        self.authorities.iter().map(|authority| authority.pem.as_str()).collect()
     }
 }
 
