@@ -13,6 +13,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::bolt::Pages;
 use super::keyspace::{Keyspace, ReadError, Store, Totals};
 use super::kubernetes::{Cipher, NodeAddress, Taint};
 use crate::inventory::Secret;
@@ -28,6 +29,8 @@ pub struct Knowledge {
     /// Revision and counts.
     #[serde(flatten)]
     pub totals: Totals,
+    /// What the file's pages are.
+    pub pages: Pages,
     /// What etcd says of itself: its version, its members.
     pub etcd: Store,
     /// The cluster's certificate authorities.
@@ -136,8 +139,8 @@ impl Knowledge {
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let keyspace = Keyspace::open(path)?;
         let mut gathering = Gathering::default();
-        let totals = keyspace.for_each_live(|record| gathering.take(record))?;
-        Ok(gathering.finish(totals, keyspace.store().clone()))
+        let walked = keyspace.for_each_live(|record| gathering.take(record))?;
+        Ok(gathering.finish(walked, keyspace.store().clone()))
     }
 
     /// The newest time in it: when the data was alive. It is as right as the clocks of the cluster were.
