@@ -24,6 +24,7 @@ use clap::Parser as _;
 
 pub use args::{Args, command};
 pub use exit::Exit;
+pub use snapshot::answers;
 
 use args::Command;
 

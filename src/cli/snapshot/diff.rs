@@ -16,10 +16,13 @@ use crate::cli::exit::{Exit, Fault};
 use crate::snapshot::Keyspace;
 use crate::snapshot::diff::{Change, Changes, Difference, ObjectChange, diff};
 
+/// What its line of JSON is called.
+pub(super) const KIND: &str = "snapshot_diff";
+
 /// What `drctl snapshot diff` answers.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(title = "snapshot_diff")]
-pub(in crate::cli) struct Answer {
+#[schemars(rename = "SnapshotDiff")]
+pub(super) struct Answer {
     /// The earlier one.
     first: Side,
     /// The later one.
@@ -63,7 +66,7 @@ pub(super) async fn run(globals: &Globals, args: &Diff) -> Result<Exit, Fault> {
     let uids = first.kube_system_uid.as_ref().zip(second.kube_system_uid.as_ref());
     let same_cluster = uids.map(|(first, second)| first == second);
     let found = Answer { first, second, same_cluster, difference };
-    answer(globals, "snapshot_diff", &found, || text(&found))?;
+    answer(globals, KIND, &found, || text(&found))?;
     Ok(Exit::Done)
 }
 

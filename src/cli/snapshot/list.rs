@@ -16,10 +16,13 @@ use crate::cli::exit::{Exit, Fault};
 use crate::report::human_seconds;
 use crate::sources::{Catalog, Folder, Gap, Listed, SourceEntry, TimeFrom, any_db};
 
+/// What its line of JSON is called.
+pub(super) const KIND: &str = "snapshots_listed";
+
 /// What `drctl snapshot list` answers.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(title = "snapshots_listed")]
-pub(in crate::cli) struct Answer {
+#[schemars(rename = "SnapshotsListed")]
+pub(super) struct Answer {
     /// The newest first.
     snapshots: Vec<Row>,
     /// How many older ones are not listed.
@@ -113,7 +116,7 @@ pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
         since_newest: catalog.since_newest(now).map(ShownGap::from),
         unlisted: catalog.failed.iter().map(why).collect(),
     };
-    answer(globals, "snapshots_listed", &found, || text(&found))?;
+    answer(globals, KIND, &found, || text(&found))?;
     if !globals.json() {
         found.unlisted.iter().for_each(|reason| warn(reason));
     }
@@ -204,7 +207,7 @@ fn text(answer: &Answer) -> String {
         text.push_str(&format!("  {} {}: {reason}\n", style("NOT WHOLE").red().bold(), plain(&row.name)));
     }
     if answer.left_out > 0 {
-        text.push_str(&format!("  and {} older ones (`--all`, `--limit`)\n", answer.left_out));
+        text.push_str(&format!("  and {} more (`--all`, `--limit`)\n", answer.left_out));
     }
     text + &sources(answer) + &overdue(answer)
 }

@@ -10,6 +10,7 @@ mod verify;
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::args::{Globals, SnapshotCommand};
@@ -24,6 +25,16 @@ pub(super) async fn run(globals: &Globals, command: &SnapshotCommand) -> Result<
         SnapshotCommand::Diff(command) => diff::run(globals, command).await,
         SnapshotCommand::List(command) => list::run(globals, command).await,
     }
+}
+
+/// The kinds of answers for programs, and what their data are.
+pub fn answers(generator: &mut SchemaGenerator) -> [(&'static str, Schema); 4] {
+    [
+        (verify::KIND, generator.subschema_for::<verify::Answer>()),
+        (inspect::KIND, generator.subschema_for::<inspect::Answer>()),
+        (diff::KIND, generator.subschema_for::<diff::Answer>()),
+        (list::KIND, generator.subschema_for::<list::Answer>()),
+    ]
 }
 
 /// Writes the answer: a line of JSON, or the text for people.

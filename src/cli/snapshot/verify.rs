@@ -13,10 +13,13 @@ use crate::cli::exit::{Exit, Fault};
 use crate::snapshot::verify::{Outcome, Proof, Subject};
 use crate::snapshot::{ExamineError, Verified};
 
+/// What its line of JSON is called.
+pub(super) const KIND: &str = "snapshot_verified";
+
 /// What `drctl snapshot verify` answers for each snapshot.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(title = "snapshot_verified")]
-pub(in crate::cli) struct Answer {
+#[schemars(rename = "SnapshotVerified")]
+pub(super) struct Answer {
     /// The file or name that was asked for.
     name: String,
     /// Where it lies on this controller.
@@ -58,7 +61,7 @@ async fn tell(globals: &Globals, place: Place) -> Result<bool, Fault> {
     };
     let path = place.path.display().to_string();
     let answer_ = Answer { name: place.name, path, source: place.source, taken: place.taken, verified };
-    answer(globals, "snapshot_verified", &answer_, || text(&answer_))?;
+    answer(globals, KIND, &answer_, || text(&answer_))?;
     Ok(answer_.verified.whole)
 }
 

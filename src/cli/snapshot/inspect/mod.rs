@@ -17,10 +17,13 @@ use crate::snapshot::whole::Sha256Sum;
 use crate::snapshot::{Knowledge, Verified};
 use crate::sources::TimeFrom;
 
+/// What its line of JSON is called.
+pub(super) const KIND: &str = "snapshot_inspected";
+
 /// What `drctl snapshot inspect` answers.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(title = "snapshot_inspected")]
-pub(in crate::cli) struct Answer {
+#[schemars(rename = "SnapshotInspected")]
+pub(super) struct Answer {
     /// The file or name that was asked for.
     name: String,
     /// Where it lies on this controller.
@@ -103,7 +106,7 @@ pub(super) async fn run(globals: &Globals, args: &Inspect) -> Result<Exit, Fault
         ));
     };
     let found = Answer::new(place, &verified, knowledge);
-    answer(globals, "snapshot_inspected", &found, || text::of(&found, Timestamp::now(), args.all))?;
+    answer(globals, KIND, &found, || text::of(&found, Timestamp::now(), args.all))?;
     Ok(Exit::Done)
 }
 

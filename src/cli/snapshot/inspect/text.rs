@@ -89,12 +89,13 @@ fn cluster(answer: &Answer) -> String {
     said("kube-system", known.kube_system_uid.as_deref());
     said("kubernetes", answer.kubernetes_version.as_deref());
     let configuration = known.configuration.clone().unwrap_or_default();
+    let unset = known.configuration.is_some().then_some("not set");
     said("endpoint", configuration.control_plane_endpoint.as_deref().or(known.server.as_deref()));
     let servers = known.api_servers.join(", ");
     said("API servers", Some(servers.as_str()).filter(|servers| !servers.is_empty()));
-    said("pods", configuration.pod_subnet.as_deref());
-    said("services", configuration.service_subnet.as_deref());
-    said("domain", configuration.dns_domain.as_deref());
+    said("pods", configuration.pod_subnet.as_deref().or(unset));
+    said("services", configuration.service_subnet.as_deref().or(unset));
+    said("domain", configuration.dns_domain.as_deref().or(unset));
     text.push_str(&field("at rest", at_rest(answer)));
     text
 }
