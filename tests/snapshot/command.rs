@@ -186,14 +186,14 @@ fn what_a_snapshot_holds_for_programs() {
     assert!(!data.to_string().contains("service_account_tokens"));
 }
 
-#[test]
-fn whole_or_not() {
+/// The same file in several states.
+fn states() -> TempDir {
     let whole = fs::read(fixture("etcd-3.4.db")).unwrap();
     let mut flipped = whole.clone();
     flipped[5000] ^= 1;
     let mut torn = whole.clone();
     torn[4096 * 4 + 8] = 0x77;
-    let folder = folder_with(&[
+    folder_with(&[
         ("whole.db", &whole),
         ("flipped.db", &flipped),
         ("torn.db", &torn),
@@ -201,7 +201,12 @@ fn whole_or_not() {
         ("copied.db", &whole[..whole.len() - 32]),
         ("empty.db", b""),
         ("page.html", &b"<html>404 Not Found</html>".repeat(400)),
-    ]);
+    ])
+}
+
+#[test]
+fn a_whole_one() {
+    let folder = states();
     let ran = snapshot(folder.path(), &["verify", "whole.db"]);
     assert_eq!(ran.code, Some(0));
     insta::assert_snapshot!(ran.stdout, @r"
@@ -213,6 +218,11 @@ fn whole_or_not() {
       warn  objects  no Kubernetes objects: nothing below /registry/
       whole  49184 bytes, sha256 dfbcd4ba43ff70ac299b965d386b86a829c8fedb58190a5c2cb42087329cd978
     ");
+}
+
+#[test]
+fn those_that_are_not_whole() {
+    let folder = states();
     let ran =
         snapshot(folder.path(), &["verify", "flipped.db", "torn.db", "cut.db", "copied.db", "empty.db", "page.html"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), ""));
@@ -357,8 +367,8 @@ fn a_missed_run_shows_in_the_list() {
     let latest = snapshot(folder.path(), &["inspect", "latest", "-i", "inventory.toml", "--output", "json"]);
     assert!(latest.stderr.contains("03:09:00_UTC.db"), "the newer one was passed over: {}", latest.stderr);
     assert!(latest.data("snapshot_inspected")["name"].as_str().unwrap().contains("03:06:00"));
-    let named = snapshot(folder.path(), &["verify", &names[0], "-i", "inventory.toml"]);
-    assert_eq!(named.code, Some(0));
+    let older = snapshot(folder.path(), &["verify", &names[0], "-i", "inventory.toml"]);
+    assert_eq!(older.code, Some(0));
     let none = snapshot(folder.path(), &["verify", "other.db", "-i", "inventory.toml"]);
     insta::assert_snapshot!(none.stderr, @r"
     error: `other.db` is neither a file nor a snapshot of the inventory's sources

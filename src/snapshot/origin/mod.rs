@@ -139,7 +139,11 @@ pub struct Unread {
 impl Knowledge {
     /// Reads a snapshot. Whether its bytes are right is [`examine`](super::examine)'s question, not asked here.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let keyspace = Keyspace::open(path)?;
+        Self::of(&Keyspace::open(path)?)
+    }
+
+    /// Gathers it all in one walk.
+    pub fn of(keyspace: &Keyspace) -> Result<Self, ReadError> {
         let mut gathering = Gathering::default();
         let walked = keyspace.for_each_live(|record| gathering.take(record))?;
         Ok(gathering.finish(walked, keyspace.store().clone()))
