@@ -3,7 +3,7 @@
 use crate::site::{Scene, Shared, Site, served};
 use crate::strike::{Struck, run, strike};
 use crate::support::{Lab, Ran};
-use crate::trial::{During, Fault, Then, Trial};
+use crate::trial::{At, During, Fault, Then, Trial, When};
 
 /// How a trial went.
 #[derive(Debug, Clone)]
@@ -64,6 +64,9 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
     left_well(trial, &struck)?;
     site.gate.disarm();
     readable(site)?;
+    if trial.fault == Fault::KillTwice {
+        kill_again(site, trial)?;
+    }
     let way = bring_to_end(site, trial, &struck)?;
     match trial.then {
         Then::Forward => restored(site, trial)?,
@@ -75,7 +78,7 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
 /// The struck process itself: what survives must, what cannot goes with the right code and words.
 fn left_well(trial: &Trial, struck: &Struck) -> Judged<()> {
     let allowed: &[Option<i32>] = match trial.fault {
-        Fault::Kill => &[None],
+        Fault::Kill | Fault::KillTwice => &[None],
         fault if fault.is_survived() => &[Some(0)],
         Fault::Reboot => &[Some(0), Some(3), Some(4), Some(5)],
         Fault::FullTarget => &[Some(0), Some(3), Some(4), Some(5), Some(7)],
@@ -85,7 +88,9 @@ fn left_well(trial: &Trial, struck: &Struck) -> Judged<()> {
         return Err(format!("struck, drctl ended with {:?} instead of {allowed:?}: {}", struck.code, struck.stderr));
     }
     let full = matches!(trial.fault, Fault::FullController | Fault::FullTarget) && struck.code != Some(0);
-    if full && !struck.stderr.to_lowercase().contains("no space left on device") {
+    // What was found before the run is a finding, later it is the system's own word.
+    let words = if struck.code == Some(3) { "disk-too-small" } else { "no space left on device" };
+    if full && !struck.stderr.to_lowercase().contains(words) {
         return Err(format!("a full disk is not told: {}", struck.stderr));
     }
     Ok(())
@@ -112,21 +117,36 @@ fn bring_to_end(site: &Site<'_>, trial: &Trial, struck: &Struck) -> Judged<Way> 
     let ended = struck.code == Some(0);
     match (trial.then, trial.during) {
         (Then::Forward, _) if ended => Ok(Way::WentOn),
-        (Then::Forward, _) => {
-            expect(&run(site, &["resume"]), &[0], "resume")?;
-            Ok(Way::Resumed)
-        }
         (Then::Back, During::Rollback) if ended => Ok(Way::WentOn),
-        (Then::Back, _) => {
-            let after_success = finished(site, &run_id);
-            let mut args = vec!["rollback", run_id.as_str(), "--yes"];
-            if after_success {
-                args.push("--after-success");
-            }
-            expect(&run(site, &args), &[0], "rollback")?;
-            Ok(Way::RolledBack)
+        (then, _) => {
+            expect(&drctl(site, &taking_up(site, then, &run_id)), &[0], "taking the run up")?;
+            Ok(if then == Then::Forward { Way::Resumed } else { Way::RolledBack })
         }
     }
+}
+
+/// The command that goes on with a run.
+fn taking_up(site: &Site<'_>, then: Then, run_id: &str) -> Vec<String> {
+    let args: &[&str] = match then {
+        Then::Forward => &["resume"],
+        Then::Back if finished(site, run_id) => &["rollback", run_id, "--yes", "--after-success"],
+        Then::Back => &["rollback", run_id, "--yes"],
+    };
+    args.iter().map(|arg| (*arg).to_owned()).collect()
+}
+
+/// Kills the command that takes the run up as well, unless it ends before that point.
+fn kill_again(site: &mut Site<'_>, trial: &Trial) -> Judged<()> {
+    let (Some(run_id), At::Operation(number)) = (run_id(site), trial.at) else { return Ok(()) };
+    let at = At::Operation(2 + number * 5 % 13);
+    let again = Trial { at, when: [When::Before, When::After][number % 2], ..*trial };
+    let command = taking_up(site, trial.then, &run_id);
+    let struck = strike(site, &again, &command);
+    site.gate.disarm();
+    if struck.reached || struck.code == Some(0) {
+        return Ok(());
+    }
+    Err(format!("{command:?} ended with {:?}: {}", struck.code, struck.stderr))
 }
 
 /// The state that an undisturbed run ends in.

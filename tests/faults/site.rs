@@ -17,7 +17,7 @@ pub(crate) enum Scene {
 }
 
 /// How many operations and records undisturbed runs have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) operations: usize,
     pub(crate) records: usize,
@@ -172,7 +172,7 @@ impl<'a> Site<'a> {
     /// A power cut, and a start on the same disk.
     pub(crate) fn reboot(&mut self) {
         self.lab.lab(&["reboot", "target"]);
-        self.gate = Gate::of(&self.host.field("merged"));
+        self.gate.moved(&self.host.field("merged"));
         if self.shared.scene == Scene::Light {
             self.host.sh(&format!("[ ! -e {ENABLED} ] || {}", start_etcd()));
         }

@@ -35,7 +35,7 @@ fn at_record(site: &Site<'_>, trial: &Trial, number: usize, args: &[String]) -> 
         (Fault::FullController, _) => "full",
         (_, When::Before) => "before",
         (_, When::Torn) => "torn",
-        (_, When::After) => "after",
+        (_, When::Late | When::After) => "after",
     };
     let mut command = site.lab.command(&words(args));
     command.env("LD_PRELOAD", &site.shared.journal).env("FAULT_RECORD", number.to_string()).env("FAULT_WHEN", when);
@@ -57,7 +57,7 @@ fn at_operation(site: &mut Site<'_>, trial: &Trial, number: usize, args: &[Strin
         return Struck { code: ran.code, stderr: ran.stderr, reached: false };
     }
     match trial.fault {
-        Fault::Kill => {
+        Fault::Kill | Fault::KillTwice => {
             drctl.kill().expect("drctl can be killed");
             site.gate.go();
         }
