@@ -1,5 +1,6 @@
 //! One trial from a fresh host to the verdict.
 
+use crate::journal::{is_finished, run_id};
 use crate::site::{Scene, Shared, Site, served};
 use crate::strike::{Struck, run, strike};
 use crate::support::{Lab, Ran};
@@ -54,13 +55,13 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
         args = ["rollback", &site.lab.run_id(), "--after-success", "--yes"].map(str::to_owned).to_vec();
     }
     let struck = strike(site, trial, &args);
-    *step = struck_step(site);
-    if !struck.reached {
+    let Some(at) = &struck.step else {
         return match struck.code {
             Some(0) => Ok(Way::NotReached),
             code => Err(format!("before the point was reached drctl ended with {code:?}: {}", struck.stderr)),
         };
-    }
+    };
+    step.clone_from(at);
     left_well(trial, &struck)?;
     site.gate.disarm();
     readable(site)?;
@@ -129,7 +130,7 @@ fn bring_to_end(site: &Site<'_>, trial: &Trial, struck: &Struck) -> Judged<Way> 
 fn taking_up(site: &Site<'_>, then: Then, run_id: &str) -> Vec<String> {
     let args: &[&str] = match then {
         Then::Forward => &["resume"],
-        Then::Back if finished(site, run_id) => &["rollback", run_id, "--yes", "--after-success"],
+        Then::Back if is_finished(site, run_id) => &["rollback", run_id, "--yes", "--after-success"],
         Then::Back => &["rollback", run_id, "--yes"],
     };
     args.iter().map(|arg| (*arg).to_owned()).collect()
@@ -143,7 +144,7 @@ fn kill_again(site: &mut Site<'_>, trial: &Trial) -> Judged<()> {
     let command = taking_up(site, trial.then, &run_id);
     let struck = strike(site, &again, &command);
     site.gate.disarm();
-    if struck.reached || struck.code == Some(0) {
+    if struck.step.is_some() || struck.code == Some(0) {
         return Ok(());
     }
     Err(format!("{command:?} ended with {:?}: {}", struck.code, struck.stderr))
@@ -227,37 +228,6 @@ fn same_tree(site: &Site<'_>) -> Judged<()> {
     let left = site.host.sh("find / -xdev -name '.drctl-*'; ls /var/lib/drctl 2>/dev/null | grep -vx -e epoch -e mutex
          pidof etcd; ls /root/etcd.enabled 2>/dev/null; true");
     if left.is_empty() { Ok(()) } else { Err(format!("left behind: {left}")) }
-}
-
-/// The step that the journal names last.
-fn struck_step(site: &Site<'_>) -> String {
-    let text = run_id(site).and_then(|id| std::fs::read_to_string(journal(site, &id)).ok()).unwrap_or_default();
-    let data = text.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut data = data.map(|mut line| line["data"].take()).peekable();
-    if data.peek().is_some_and(|data| data["event"] == "finished") {
-        return "the end".to_owned();
-    }
-    let step = data.find_map(|data| data["step"].as_str().map(str::to_owned));
-    step.unwrap_or_else(|| "before the first step".to_owned())
-}
-
-fn finished(site: &Site<'_>, run_id: &str) -> bool {
-    let text = std::fs::read_to_string(journal(site, run_id)).unwrap_or_default();
-    text.contains("\"ending\":\"restored\"")
-}
-
-fn journal(site: &Site<'_>, run_id: &str) -> std::path::PathBuf {
-    site.lab.dir.path().join("state/runs").join(run_id).join("journal.ndjson")
-}
-
-/// The one run that there is.
-fn run_id(site: &Site<'_>) -> Option<String> {
-    let runs = std::fs::read_dir(site.lab.dir.path().join("state/runs")).ok()?;
-    let names = runs.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.into_iter().find(|name| {
-        // Until its first record is whole a run has not begun.
-        std::fs::read_to_string(journal(site, name)).is_ok_and(|text| text.contains('\n'))
-    })
 }
 
 fn drctl(site: &Site<'_>, args: &[String]) -> Ran {

@@ -19,7 +19,8 @@ pub(crate) fn run(scene: Scene, every: usize) -> Report {
     let shared = Shared::new(scene, &lab);
     let counts = count(&shared, &lab);
     let all = scene.trials(counts);
-    let chosen: Vec<Trial> = all.iter().copied().skip(offset(every)).step_by(every).collect();
+    let chosen: Vec<Trial> =
+        all.iter().copied().enumerate().filter(|(n, _)| is_chosen(*n, every)).map(|(_, trial)| trial).collect();
     eprintln!("{counts:?}: {} of {} trials", chosen.len(), all.len());
 
     let begun = Instant::now();
@@ -47,10 +48,11 @@ pub(crate) fn run(scene: Scene, every: usize) -> Report {
     Report { scene: scene.name(), counts, all: all.len(), outcomes, took: begun.elapsed() }
 }
 
-/// Another part of the whole for each number, when the environment gives one.
-fn offset(every: usize) -> usize {
-    let given = std::env::var("DRCTL_MATRIX_FROM").ok();
-    given.map_or(every / 2, |from| from.parse().expect("DRCTL_MATRIX_FROM is a number")) % every
+/// About every n-th, without regard to the order they come in; another part for each `DRCTL_MATRIX_FROM`.
+fn is_chosen(number: usize, every: usize) -> bool {
+    let from =
+        std::env::var("DRCTL_MATRIX_FROM").map_or(0, |from| from.parse().expect("DRCTL_MATRIX_FROM is a number"));
+    number.wrapping_mul(2_654_435_761) / 65_537 % every == from % every
 }
 
 fn caught(shared: &Shared, lab: &Lab, trial: Trial) -> Outcome {
