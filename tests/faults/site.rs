@@ -88,7 +88,7 @@ impl Scene {
     /// How many trials go on at once.
     pub(crate) const fn workers(self) -> usize {
         match self {
-            Self::Light => 3,
+            Self::Light => 4,
             Self::Kube => 1,
         }
     }
