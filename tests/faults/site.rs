@@ -85,10 +85,10 @@ impl Scene {
         }
     }
 
-    /// How many trials go on at once.
+    /// How many trials go on at once: on light hosts they wait most of the time.
     pub(crate) const fn workers(self) -> usize {
         match self {
-            Self::Light => 4,
+            Self::Light => 10,
             Self::Kube => 1,
         }
     }
@@ -128,7 +128,7 @@ impl<'a> Site<'a> {
         let sshd = lab.write("sshd.conf", SSHD);
         let mut options = vec!["--sshd-config", sshd.as_str()];
         if small {
-            options.extend(["--disk", "600M"]);
+            options.extend(["--disk", "300M"]);
         }
         let host = match shared.scene {
             Scene::Light => lab.host("target", "light", ADDRESS, &[&options[..], &["--etcd", "3.5"]].concat()),
