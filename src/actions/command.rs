@@ -63,8 +63,9 @@ impl Action for Command {
         if self.touches.is_empty() {
             return Ok(SetAside::Nothing { why: "the step names no paths that it changes" });
         }
-        let keeps = self.touches.iter().map(|path| Ok(Keep::copied(cx.fill(path)?)));
-        Ok(SetAside::Paths(keeps.collect::<Result<_, ActionError>>()?))
+        let paths = self.touches.iter().map(|path| Ok(cx.fill(path)?)).collect::<Result<Vec<String>, ActionError>>()?;
+        let keeps = paths.into_iter().flat_map(|path| [Keep::copied(path.clone()), Keep::linked(path)]);
+        Ok(SetAside::Paths(keeps.collect()))
     }
 
     async fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {

@@ -14,13 +14,15 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, ReadBuf};
 
 use super::patience::Patience;
-use super::{LONG, Target, TargetError, component, script};
+use super::{LONG, Target, TargetError, component, quote, script};
 use crate::transport::Request;
 
 /// What is sent within one script.
 const SMALL: u64 = 256 << 10;
 /// How much of a large file one script takes: what is lost of a transfer that never told its end.
 const PORTION: u64 = 64 << 20;
+/// What scripts ask of the way to a path before they change something there.
+pub(super) const WAY: &str = include_str!("way.sh");
 
 /// The bytes of a file to place.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +110,7 @@ impl Values {
             ("size", &self.size),
             ("sha", &self.sha),
         ];
-        script(&values, &format!("{}{body}", include_str!("files.sh")))
+        script(&values, &format!("{WAY}{}{body}", include_str!("files.sh")))
     }
 }
 
@@ -213,6 +215,14 @@ impl Target {
             }),
             _ => Err(self.unknown_answer("how placing a file went", answer)),
         }
+    }
+
+    /// Why paths cannot be changed safely: others than root could lead them elsewhere. Empty when they can.
+    pub async fn unsafe_ways(&self, paths: &[String]) -> Result<Vec<String>, TargetError> {
+        let arguments: String = paths.iter().map(|path| format!(" {}", quote(path))).collect();
+        let body = format!("set --{arguments}\n{WAY}for path; do (safe_way \"$path\") 2>&1; done | sort -u");
+        let answer = self.ask("look at the ways to what is to be changed", &body).await?;
+        Ok(answer.lines().map(str::to_owned).collect())
     }
 
     /// The SHA-256 of a file, hexadecimal; `None` when there is no such file.
