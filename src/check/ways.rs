@@ -1,4 +1,4 @@
-//! Can somebody else than root lead what a step changes elsewhere?
+//! Is what the steps change at plain paths, which nobody but root can lead elsewhere?
 
 use super::Look;
 use crate::actions::{Finding, PlanContext};
@@ -7,10 +7,11 @@ pub(super) async fn check(look: &Look, cx: &PlanContext<'_>) -> Vec<Finding> {
     let Some(target) = cx.target else { return Vec::new() };
     let touched = look.steps_to_run().flat_map(|step| step.action.describe(cx).touches);
     // What an earlier step gives a name to is looked at when its turn comes.
-    let paths: Vec<String> = touched.filter(|path| path.starts_with('/') && !path.contains("${")).collect();
-    let help = "whoever made it could have drctl overwrite other files, so no step begins";
-    match target.unsafe_ways(&paths).await {
-        Ok(ways) => ways.into_iter().map(|way| Finding::error("unsafe-path", way, help)).collect(),
+    let paths: Vec<String> = touched.filter(|path| !path.contains("${")).collect();
+    let help =
+        "correct the path in the playbook, or what is there on the target: a step could overwrite something else";
+    match target.unsafe_paths(&paths).await {
+        Ok(reasons) => reasons.into_iter().map(|reason| Finding::error("unsafe-path", reason, help)).collect(),
         Err(error) => vec![Finding::error("unsafe-path", error.to_string(), help)],
     }
 }

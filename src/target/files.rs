@@ -217,12 +217,19 @@ impl Target {
         }
     }
 
-    /// Why paths cannot be changed safely: others than root could lead them elsewhere. Empty when they can.
-    pub async fn unsafe_ways(&self, paths: &[String]) -> Result<Vec<String>, TargetError> {
-        let arguments: String = paths.iter().map(|path| format!(" {}", quote(path))).collect();
+    /// Why paths cannot be changed safely: they are no such paths, or others than root could lead them elsewhere.
+    pub async fn unsafe_paths(&self, paths: &[String]) -> Result<Vec<String>, TargetError> {
+        let (mut reasons, mut arguments) = (Vec::new(), String::new());
+        for path in paths {
+            match check_path(path) {
+                Ok(()) => arguments.extend([" ", &quote(path)]),
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
         let body = format!("set --{arguments}\n{WAY}for path; do (safe_way \"$path\") 2>&1; done | sort -u");
         let answer = self.ask("look at the ways to what is to be changed", &body).await?;
-        Ok(answer.lines().map(str::to_owned).collect())
+        reasons.extend(answer.lines().map(str::to_owned));
+        Ok(reasons)
     }
 
     /// The SHA-256 of a file, hexadecimal; `None` when there is no such file.
@@ -248,6 +255,11 @@ impl Target {
     }
 }
 
+/// Linux takes 4095 bytes, and names next to the path are longer than its own.
+const LONGEST_PATH: usize = 3900;
+/// Linux takes no longer name.
+const LONGEST_NAME: usize = 255;
+
 /// A path that may be changed: absolute, plain, not the root itself.
 pub(super) fn check_path(path: &str) -> Result<(), TargetError> {
     let wrong = |reason| Err(TargetError::Path { path: path.to_owned(), reason });
@@ -257,6 +269,9 @@ pub(super) fn check_path(path: &str) -> Result<(), TargetError> {
     }
     if path.contains(['\0', '\n']) {
         return wrong("it has a NUL or a line end in it");
+    }
+    if path.len() > LONGEST_PATH || path.split('/').any(|name| name.len() > LONGEST_NAME) {
+        return wrong("it is longer than 3900 bytes, or a name in it longer than 255");
     }
     Ok(())
 }
