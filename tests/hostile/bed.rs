@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use crate::support::{ADDRESS, Host, Lab, Ran};
 
 /// What would run, wherever a shell took a part of it for its own words.
-pub(crate) const COMMANDS: &str =
-    "a b'\"$(touch /canary)`touch /canary`;touch /canary;&touch /canary|*?~\\é\u{f022}:{x,y}";
+pub(crate) const COMMANDS: &str = "a b'\"$(touch canary)`touch canary`;touch canary;&touch canary|*?~\\é\u{f022}:{x,y}";
 
 /// Everything that a playbook of these tests, or an attack, could change.
-const ROOTS: &[&str] = &["/etc", "/var", "/root", "/srv", "/data", "/home", "/usr/local"];
+const ROOTS: &[&str] = &["/etc", "/var/lib", "/var/tmp", "/root", "/srv", "/data", "/secure"];
 
 /// The place for values in a step: TOML's literal text, whatever is in it.
 pub(crate) fn text(value: &str) -> String {
     toml::Value::String(value.to_owned()).to_string()
+}
+
+/// In a playbook, a dollar sign is written twice.
+pub(crate) fn escaped(value: &str) -> String {
+    value.replace('$', "$$")
 }
 
 /// An inventory and a playbook.
@@ -46,7 +50,7 @@ impl<'a> Bed<'a> {
 
     /// Adds a step that places the CA's key.
     pub(crate) fn place(&mut self, name: &str, to: &str) {
-        self.step(name, "place_file", &format!("pki = \"ca.key\"\nto = {}\nmode = \"0600\"", text(to)));
+        self.step(name, "place_file", &format!("pki = \"ca.key\"\nto = {}\nmode = \"0600\"", text(&escaped(to))));
     }
 
     /// Adds the steps that restore the snapshot into a folder.
@@ -66,7 +70,7 @@ impl<'a> Bed<'a> {
         let inventory = self.lab.write("hostile.toml", inventory);
         let playbook = self.lab.write("playbook.toml", format!("name = \"hostile\"\n\n{steps}"));
         let ran = self.lab.drctl(&[command, &["--inventory", &inventory, "--playbook", &playbook]].concat());
-        assert!(!std::path::Path::new("/canary").exists(), "something was executed on the controller");
+        assert!(!std::path::Path::new("canary").exists(), "something was executed on the controller");
         assert_eq!(self.host.sh("find / -xdev -name 'canary*'"), "", "something was executed on the target");
         ran
     }
@@ -79,21 +83,22 @@ impl<'a> Bed<'a> {
         self.lab.drctl(&["rollback", &self.lab.run_id(), "--after-success", "--yes"])
     }
 
-    /// Everything that might be changed on the target, but for drctl's own folder and what sudo and sshd write.
+    /// Everything that might be changed on the target, but for drctl's own folder.
     pub(crate) fn tree(&self) -> String {
-        let own = |line: &&str| !["/var/lib/drctl", "/var/log", "/var/lib/sudo"].iter().any(|path| line.contains(path));
-        let whole = self.host.tree(ROOTS);
         // `/var/lib` itself got `drctl`.
-        let lines = whole.lines().filter(own).filter(|line| !line.starts_with("/var/lib d "));
+        let own = |line: &&str| !line.contains("/var/lib/drctl") && !line.starts_with("/var/lib d ");
+        let whole = self.host.tree(ROOTS);
+        let lines = whole.lines().filter(own);
         lines.map(|line| format!("{line}\n")).collect()
     }
 
     /// Expects that nothing is begun, for a reason in which these words are, and that the target is as before.
     #[track_caller]
-    pub(crate) fn refused(&self, said: &str) {
+    pub(crate) fn refused(&self, said: &str) -> Ran {
         let before = self.host.tree(ROOTS);
         let ran = self.restore().expect(3);
         assert!(ran.stderr.contains(said), "expected `{said}`:\n{}", ran.stderr);
         assert!(before == self.host.tree(ROOTS), "the target was touched");
+        ran
     }
 }

@@ -15,7 +15,7 @@ fn nothing_is_done_through_what_an_unprivileged_user_planted() {
     let host = lab.host("target", "light", ADDRESS, &[]);
     planted(&host);
     let mut bed = Bed::new(&lab, &host);
-    let planted = "/srv/app/conf is a symbolic link that uid";
+    let planted = "/conf is a symbolic link that uid";
     let source = lab.write("upload", "uploaded");
     for (action, lines) in [
         ("place_file", "pki = \"ca.key\"\nto = \"/srv/app/conf/passwd\"\nmode = \"0600\"".to_owned()),
