@@ -113,7 +113,10 @@ fn paths_of_any_letters_are_those_files_and_no_others() {
     bed.step(
         "touch",
         "command",
-        &format!("run = '''for f in /srv/*touched*; do printf new >"$$f"; done'''\ntouches = [{}]", text(&escaped(&touched))),
+        &format!(
+            "run = '''for f in /srv/*touched*; do printf new >\"$$f\"; done'''\ntouches = [{}]",
+            text(&escaped(&touched))
+        ),
     );
     let merged = host.field("merged");
     std::fs::write(format!("{merged}{touched}"), "old").expect("a file");
