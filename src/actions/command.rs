@@ -11,6 +11,9 @@ use crate::text::{Text, Values};
 
 /// Runs a command on the target as root, as a job that outlives the connection, at most once for each attempt.
 ///
+/// What it leaves behind ends with it. A daemon that is to stay is a unit where systemd is init, and elsewhere lets go of
+/// the job's lock: `setsid -f DAEMON </dev/null >>LOG 2>&1 9>&-`.
+///
 /// ```toml
 /// [[step]]
 /// name = "stop-kubelet"
@@ -30,7 +33,7 @@ pub(super) struct Command {
     verify: Option<Text>,
     /// Undoes it; must be repeatable and bear that the command never ran.
     undo: Option<Text>,
-    /// Paths that it changes: kept before, and put back when it is undone.
+    /// Paths that it changes: kept before, with what they lead to when they are links, and put back when it is undone.
     #[serde(default)]
     touches: Vec<Text>,
 }

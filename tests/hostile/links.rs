@@ -130,6 +130,16 @@ fn links_of_the_targets_owner_lead_where_they_should_and_all_of_it_comes_back() 
 }
 
 #[test]
+fn a_data_folder_of_ones_own_that_is_a_link_is_refused() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    host.sh("mkdir /srv/disk; ln -s disk /srv/etcd");
+    let mut bed = Bed::new(&lab, &host);
+    bed.restore_etcd("/srv/etcd");
+    bed.refused("`data_dir` is /srv/etcd, a symbolic link to /srv/disk");
+}
+
+#[test]
 fn links_to_nowhere_and_files_in_the_way_are_told() {
     let lab = Lab::new();
     let host = lab.host("target", "light", ADDRESS, &[]);
