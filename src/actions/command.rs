@@ -66,7 +66,7 @@ impl Action for Command {
         if self.touches.is_empty() {
             return Ok(SetAside::Nothing { why: "the step names no paths that it changes" });
         }
-        let paths = self.touches.iter().map(|path| Ok(cx.fill(path)?)).collect::<Result<Vec<String>, ActionError>>()?;
+        let paths = self.touches.iter().map(|path| cx.fill(path)).collect::<Result<Vec<String>, ActionError>>()?;
         let keeps = paths.into_iter().flat_map(|path| [Keep::copied(path.clone()), Keep::linked(path)]);
         Ok(SetAside::Paths(keeps.collect()))
     }
