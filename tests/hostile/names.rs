@@ -89,7 +89,7 @@ fn names_that_are_no_names_are_refused_where_they_are_written() {
             refuses(key, &value);
         }
     }
-    for value in hostile().iter().filter(|value| *value != ".." && !value.starts_with("x") && !value.starts_with('$')) {
+    for value in hostile().iter().filter(|value| *value != ".." && !value.starts_with('x') && !value.starts_with('$')) {
         refuses("target.host", value);
     }
     for value in hostile() {

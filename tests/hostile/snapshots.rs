@@ -26,9 +26,9 @@ fn restored(bed: &mut Bed<'_>, folder: &Path, name: &OsStr) {
     bed.restore().expect(0);
     let merged = bed.host.field("merged");
     let shown = std::fs::read(format!("{merged}/root/name")).expect("the name");
-    assert_eq!(String::from_utf8_lossy(&shown), name.to_string_lossy(), "{name:?}");
+    assert_eq!(String::from_utf8_lossy(&shown), name.to_string_lossy(), "{}", name.display());
     let copy = std::fs::read(format!("{merged}/root/copy.db")).expect("the copy");
-    assert!(copy == std::fs::read(bed.snapshot()).expect("the snapshot"), "{name:?}");
+    assert!(copy == std::fs::read(bed.snapshot()).expect("the snapshot"), "{}", name.display());
     std::fs::remove_file(folder.join(name)).expect("it goes");
 }
 
