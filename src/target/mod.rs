@@ -18,8 +18,7 @@ mod shell;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use error::TargetError;
@@ -50,14 +49,14 @@ pub struct Target {
     transport: Arc<dyn Transport>,
     home: String,
     run: String,
-    /// The lock's epoch while it is held; 0 before.
-    epoch: AtomicU64,
+    /// The lock's epoch once it was taken; empty before.
+    epoch: Mutex<String>,
 }
 
 impl Target {
     /// The host behind a transport, for one run.
     pub fn new(transport: Arc<dyn Transport>, run: &str) -> Self {
-        Self { transport, home: HOME.to_owned(), run: run.to_owned(), epoch: AtomicU64::new(0) }
+        Self { transport, home: HOME.to_owned(), run: run.to_owned(), epoch: Mutex::default() }
     }
 
     /// The same with another folder than [`HOME`].
@@ -148,7 +147,7 @@ impl Target {
 
     /// The script, run only while the lock has this run's epoch; what it starts does not hold the lock.
     fn fenced(&self, text: &str) -> String {
-        let epoch = self.epoch.load(Ordering::SeqCst).to_string();
+        let epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fence = script(&[("drctl_home", &self.home), ("drctl_epoch", &epoch)], include_str!("fence.sh"));
         format!("{fence}(\nexec 8<&-\n{text}\n)")
     }
@@ -159,7 +158,7 @@ impl Target {
         match reply.status {
             0 => Ok(reply),
             LOST_LOCK if said.contains("drctl: lost lock") => {
-                Err(TargetError::LostLock { host: host(), holder: lock::holder_in_words(&said) })
+                Err(TargetError::LostLock { host: host(), holder: lock::holder_in_words(&said, &self.run) })
             }
             REFUSED => Err(TargetError::Refused { host: host(), reason: said.trim().to_owned() }),
             status => {
