@@ -185,12 +185,30 @@ mod tests {
                 kept("ca-crt", "/etc/kubernetes/pki/ca.crt", None),
             ]),
         ));
-        insta::assert_snapshot!(by_hand.unwrap(), @"");
+        insta::assert_snapshot!(by_hand.unwrap(), @"
+        BY HAND  step `register` could not be undone: `deregister` failed: exit status 1
+                   | the load balancer does not answer
+                 to be undone after it: restore-etcd, ca-crt
+                 not yet as they were on 10.77.0.10:
+                   restore-etcd  /var/lib/etcd               is kept as /var/lib/.drctl-prod-20261124T011837Z-b4cb.restore-etcd.1
+                   ca-crt        /etc/kubernetes/pki/ca.crt  was not there
+                 1. on 10.77.0.10, mend what `register` said; leave what is kept where it is
+                 2. `drctl rollback prod-20261124T011837Z-b4cb` undoes `register` again, then the others
+                 3. `drctl show prod-20261124T011837Z-b4cb` tells this again
+        ");
     }
 
     #[test]
     fn a_run_that_goes_forwards_can_go_on_either_way() {
-        insta::assert_snapshot!(run(events(false, None)).unwrap(), @"");
+        insta::assert_snapshot!(run(events(false, None)).unwrap(), @"
+        BY HAND  step `register` could not be undone: `deregister` failed: exit status 1
+                   | the load balancer does not answer
+                 to be undone after it: restore-etcd, ca-crt
+                 10.77.0.10 could not tell which paths are kept
+                 1. on 10.77.0.10, mend what `register` said; leave what is kept where it is
+                 2. `drctl resume prod-20261124T011837Z-b4cb` undoes `register` again and goes on; `drctl rollback prod-20261124T011837Z-b4cb` undoes `register` again, then the others
+                 3. `drctl show prod-20261124T011837Z-b4cb` tells this again
+        ");
     }
 
     #[test]

@@ -223,3 +223,44 @@ async fn a_script_that_hangs_is_ended_with_all_that_it_began_before_the_lock_is_
     assert!(!fs::exists(&written).unwrap(), "something of it still writes");
     second.change("do it", ":").await.unwrap();
 }
+
+#[tokio::test]
+async fn runs_are_undone_in_the_reverse_of_their_order() {
+    let host = Host::new();
+    let first = host.held().await;
+    first.change("leave something", &format!("mkdir -p '{}/step/aside'", first.run_folder())).await.unwrap();
+    first.stop().await.unwrap();
+    // Taken over, and ended well.
+    let second = host.target("run-2");
+    let over = Claim { take_over: Some("run-1"), ..claim("other") };
+    assert!(matches!(second.acquire(over).await.unwrap(), LockOutcome::Acquired { .. }));
+    second.change("leave something", &format!("mkdir -p '{}/step'", second.run_folder())).await.unwrap();
+    second.release().await.unwrap();
+    let third = host.target("run-3");
+    assert!(matches!(third.acquire(claim("third")).await.unwrap(), LockOutcome::Acquired { .. }));
+    third.release().await.unwrap();
+    let by = async |run| match host.target(run).acquire(claim("me")).await.unwrap() {
+        LockOutcome::Superseded { by } => by,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(by("run-1").await, "run-2");
+    assert_eq!(by("run-2").await, "run-3");
+    for run in [&third, &second] {
+        assert!(matches!(run.acquire(claim("third")).await.unwrap(), LockOutcome::Acquired { .. }));
+        run.discard().await.unwrap();
+        run.release().await.unwrap();
+    }
+    assert!(matches!(first.acquire(claim("me")).await.unwrap(), LockOutcome::Acquired { .. }));
+}
+
+#[tokio::test]
+async fn a_run_that_left_nothing_is_over_too_once_it_was_taken_over() {
+    let host = Host::new();
+    host.held().await.stop().await.unwrap();
+    let over = Claim { take_over: Some("run-1"), ..claim("other") };
+    let second = host.target("run-2");
+    assert!(matches!(second.acquire(over).await.unwrap(), LockOutcome::Acquired { .. }));
+    second.release().await.unwrap();
+    let again = host.target("run-1").acquire(claim("me")).await.unwrap();
+    assert_eq!(again, LockOutcome::Superseded { by: "run-2".to_owned() });
+}
