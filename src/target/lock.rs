@@ -114,7 +114,7 @@ impl Target {
                 ("over", over.as_deref().unwrap_or_default()),
             ];
             // Asking again after a lost reply finds this same controller as the holder, and takes the next epoch.
-            let answer = self.ask("take the lock", &script(&values, LOCK)).await?;
+            let answer = self.ask("take the lock", &self.minding_space(&script(&values, LOCK))).await?;
             if let Some(by) = answer.trim().strip_prefix("later ") {
                 return Ok(LockOutcome::Superseded { by: by.to_owned() });
             }

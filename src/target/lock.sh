@@ -49,6 +49,8 @@ if ! flock -w 10 9; then
 fi
 now=$(state)
 if [ "$now" = "$seen" ]; then
+    # A full disk leaves nothing half-made.
+    trap 'rm -f -- "$h/epoch.new" "$h/holder.new" "$h"/*/later.new' EXIT
     n=$(epoch)
     n=${n%% *}
     case $n in '' | *[!0-9]* | ??????????????*) n=0 ;; esac

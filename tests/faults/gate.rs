@@ -12,12 +12,14 @@ pub(crate) const SSHD: &str = "ForceCommand /srv/gate/gate\n";
 #[derive(Debug)]
 pub(crate) struct Gate {
     folder: PathBuf,
+    /// Counts the strikes: what an earlier one left on the host is not taken for this one's.
+    strike: u32,
 }
 
 impl Gate {
     /// Puts the gate onto a host whose whole tree is at this path.
     pub(crate) fn install(root: &str) -> Self {
-        let gate = Self::of(root);
+        let gate = Self { folder: folder(root), strike: 0 };
         fs::create_dir_all(&gate.folder).expect("the gate's folder");
         for (name, text, mode) in [("gate", include_str!("gate.sh"), 0o755), ("count", "0\n", 0o666)] {
             let path = gate.folder.join(name);
@@ -27,9 +29,9 @@ impl Gate {
         gate
     }
 
-    /// The gate of a host that was started anew.
-    pub(crate) fn of(root: &str) -> Self {
-        Self { folder: PathBuf::from(root).join("srv/gate") }
+    /// The host was started anew: its tree is seen at another path now.
+    pub(crate) fn moved(&mut self, root: &str) {
+        self.folder = folder(root);
     }
 
     /// How many commands came through.
@@ -39,19 +41,22 @@ impl Gate {
     }
 
     /// Counts from 1 again, and strikes at that command.
-    pub(crate) fn arm(&self, operation: usize, when: When, fault: Fault) {
+    pub(crate) fn arm(&mut self, operation: usize, when: When, fault: Fault) {
         let when = match when {
             When::Before => "before",
             When::Torn => "torn",
+            When::Late => "late",
             When::After => "after",
         };
         let how = match fault {
             Fault::Cut => "cut",
             Fault::FullTarget => "fill",
-            Fault::Kill | Fault::Hole | Fault::Reboot | Fault::FullController => "hold",
+            Fault::Kill | Fault::KillTwice | Fault::Hole | Fault::Reboot | Fault::FullController => "hold",
         };
         fs::write(self.folder.join("count"), "0\n").expect("the gate's count");
-        fs::write(self.folder.join("at"), format!("{operation} {when} {how}\n")).expect("the gate's order");
+        self.strike += 1;
+        fs::write(self.folder.join("at"), format!("{operation} {when} {how} {}\n", self.strike))
+            .expect("the gate's order");
     }
 
     /// Counts from 1 again, and lets all pass.
@@ -65,11 +70,15 @@ impl Gate {
 
     /// Whether the chosen command was reached.
     pub(crate) fn is_reached(&self) -> bool {
-        self.folder.join("reached").exists()
+        self.folder.join(format!("reached.{}", self.strike)).exists()
     }
 
     /// What holds still goes on.
     pub(crate) fn go(&self) {
-        fs::write(self.folder.join("go"), "").expect("the gate's folder");
+        fs::write(self.folder.join(format!("go.{}", self.strike)), "").expect("the gate's folder");
     }
+}
+
+fn folder(root: &str) -> PathBuf {
+    PathBuf::from(root).join("srv/gate")
 }

@@ -1,9 +1,10 @@
 //! One trial from a fresh host to the verdict.
 
+use crate::journal::{is_finished, run_id};
 use crate::site::{Scene, Shared, Site, served};
 use crate::strike::{Struck, run, strike};
 use crate::support::{Lab, Ran};
-use crate::trial::{During, Fault, Then, Trial};
+use crate::trial::{At, During, Fault, Then, Trial, When};
 
 /// How a trial went.
 #[derive(Debug, Clone)]
@@ -54,17 +55,18 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
         args = ["rollback", &site.lab.run_id(), "--after-success", "--yes"].map(str::to_owned).to_vec();
     }
     let struck = strike(site, trial, &args);
-    *step = struck_step(site);
-    if !struck.reached {
+    let Some(at) = &struck.step else {
         return match struck.code {
             Some(0) => Ok(Way::NotReached),
             code => Err(format!("before the point was reached drctl ended with {code:?}: {}", struck.stderr)),
         };
-    }
+    };
+    step.clone_from(at);
     left_well(trial, &struck)?;
     site.gate.disarm();
     readable(site)?;
-    let way = bring_to_end(site, trial, &struck)?;
+    let ended = trial.fault == Fault::KillTwice && kill_again(site, trial)?;
+    let way = if ended { trial.then.way() } else { bring_to_end(site, trial, &struck)? };
     match trial.then {
         Then::Forward => restored(site, trial)?,
         Then::Back => as_before(site)?,
@@ -75,7 +77,7 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
 /// The struck process itself: what survives must, what cannot goes with the right code and words.
 fn left_well(trial: &Trial, struck: &Struck) -> Judged<()> {
     let allowed: &[Option<i32>] = match trial.fault {
-        Fault::Kill => &[None],
+        Fault::Kill | Fault::KillTwice => &[None],
         fault if fault.is_survived() => &[Some(0)],
         Fault::Reboot => &[Some(0), Some(3), Some(4), Some(5)],
         Fault::FullTarget => &[Some(0), Some(3), Some(4), Some(5), Some(7)],
@@ -85,7 +87,9 @@ fn left_well(trial: &Trial, struck: &Struck) -> Judged<()> {
         return Err(format!("struck, drctl ended with {:?} instead of {allowed:?}: {}", struck.code, struck.stderr));
     }
     let full = matches!(trial.fault, Fault::FullController | Fault::FullTarget) && struck.code != Some(0);
-    if full && !struck.stderr.to_lowercase().contains("no space left on device") {
+    let stderr = struck.stderr.to_lowercase();
+    // What is found before the run is a finding, later it is the system's own word.
+    if full && !stderr.contains("no space left on device") && !stderr.contains("disk-too-small") {
         return Err(format!("a full disk is not told: {}", struck.stderr));
     }
     Ok(())
@@ -112,21 +116,45 @@ fn bring_to_end(site: &Site<'_>, trial: &Trial, struck: &Struck) -> Judged<Way> 
     let ended = struck.code == Some(0);
     match (trial.then, trial.during) {
         (Then::Forward, _) if ended => Ok(Way::WentOn),
-        (Then::Forward, _) => {
-            expect(&run(site, &["resume"]), &[0], "resume")?;
-            Ok(Way::Resumed)
-        }
         (Then::Back, During::Rollback) if ended => Ok(Way::WentOn),
-        (Then::Back, _) => {
-            let after_success = finished(site, &run_id);
-            let mut args = vec!["rollback", run_id.as_str(), "--yes"];
-            if after_success {
-                args.push("--after-success");
-            }
-            expect(&run(site, &args), &[0], "rollback")?;
-            Ok(Way::RolledBack)
+        (then, _) => {
+            expect(&drctl(site, &taking_up(site, then, &run_id)), &[0], "taking the run up")?;
+            Ok(then.way())
         }
     }
+}
+
+impl Then {
+    fn way(self) -> Way {
+        match self {
+            Self::Forward => Way::Resumed,
+            Self::Back => Way::RolledBack,
+        }
+    }
+}
+
+/// The command that goes on with a run.
+fn taking_up(site: &Site<'_>, then: Then, run_id: &str) -> Vec<String> {
+    let args: &[&str] = match then {
+        Then::Forward => &["resume"],
+        Then::Back if is_finished(site, run_id) => &["rollback", run_id, "--yes", "--after-success"],
+        Then::Back => &["rollback", run_id, "--yes"],
+    };
+    args.iter().map(|arg| (*arg).to_owned()).collect()
+}
+
+/// Kills the command that takes the run up as well, unless it ends before that point: then it answers yes.
+fn kill_again(site: &mut Site<'_>, trial: &Trial) -> Judged<bool> {
+    let (Some(run_id), At::Operation(number)) = (run_id(site), trial.at) else { return Ok(false) };
+    let at = At::Operation(2 + number * 5 % 13);
+    let again = Trial { at, when: [When::Before, When::After][number % 2], ..*trial };
+    let command = taking_up(site, trial.then, &run_id);
+    let struck = strike(site, &again, &command);
+    site.gate.disarm();
+    if struck.step.is_some() || struck.code == Some(0) {
+        return Ok(struck.code == Some(0));
+    }
+    Err(format!("{command:?} ended with {:?}: {}", struck.code, struck.stderr))
 }
 
 /// The state that an undisturbed run ends in.
@@ -207,37 +235,6 @@ fn same_tree(site: &Site<'_>) -> Judged<()> {
     let left = site.host.sh("find / -xdev -name '.drctl-*'; ls /var/lib/drctl 2>/dev/null | grep -vx -e epoch -e mutex
          pidof etcd; ls /root/etcd.enabled 2>/dev/null; true");
     if left.is_empty() { Ok(()) } else { Err(format!("left behind: {left}")) }
-}
-
-/// The step that the journal names last.
-fn struck_step(site: &Site<'_>) -> String {
-    let text = run_id(site).and_then(|id| std::fs::read_to_string(journal(site, &id)).ok()).unwrap_or_default();
-    let data = text.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut data = data.map(|mut line| line["data"].take()).peekable();
-    if data.peek().is_some_and(|data| data["event"] == "finished") {
-        return "the end".to_owned();
-    }
-    let step = data.find_map(|data| data["step"].as_str().map(str::to_owned));
-    step.unwrap_or_else(|| "before the first step".to_owned())
-}
-
-fn finished(site: &Site<'_>, run_id: &str) -> bool {
-    let text = std::fs::read_to_string(journal(site, run_id)).unwrap_or_default();
-    text.contains("\"ending\":\"restored\"")
-}
-
-fn journal(site: &Site<'_>, run_id: &str) -> std::path::PathBuf {
-    site.lab.dir.path().join("state/runs").join(run_id).join("journal.ndjson")
-}
-
-/// The one run that there is.
-fn run_id(site: &Site<'_>) -> Option<String> {
-    let runs = std::fs::read_dir(site.lab.dir.path().join("state/runs")).ok()?;
-    let names = runs.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.into_iter().find(|name| {
-        // Until its first record is whole a run has not begun.
-        std::fs::read_to_string(journal(site, name)).is_ok_and(|text| text.contains('\n'))
-    })
 }
 
 fn drctl(site: &Site<'_>, args: &[String]) -> Ran {

@@ -13,6 +13,7 @@
 mod support;
 
 mod gate;
+mod journal;
 mod judge;
 mod pool;
 mod site;

@@ -1,13 +1,15 @@
 //! All chosen trials of a scene, several at once, each worker with a network of its own.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{BufRead as _, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::judge::{Outcome, Way, judge};
 use crate::site::{Counts, Scene, Shared, Site};
-use crate::strike::run as drctl;
 use crate::support::Lab;
 use crate::table::Report;
 use crate::trial::Trial;
@@ -18,7 +20,8 @@ pub(crate) fn run(scene: Scene, every: usize) -> Report {
     let shared = Shared::new(scene, &lab);
     let counts = count(&shared, &lab);
     let all = scene.trials(counts);
-    let chosen: Vec<Trial> = all.iter().copied().skip(offset(every)).step_by(every).collect();
+    let chosen: Vec<Trial> =
+        all.iter().copied().enumerate().filter(|(n, _)| is_chosen(*n, every)).map(|(_, trial)| trial).collect();
     eprintln!("{counts:?}: {} of {} trials", chosen.len(), all.len());
 
     let begun = Instant::now();
@@ -46,10 +49,13 @@ pub(crate) fn run(scene: Scene, every: usize) -> Report {
     Report { scene: scene.name(), counts, all: all.len(), outcomes, took: begun.elapsed() }
 }
 
-/// Another part of the whole for each number, when the environment gives one.
-fn offset(every: usize) -> usize {
-    let given = std::env::var("DRCTL_MATRIX_FROM").ok();
-    given.map_or(every / 2, |from| from.parse().expect("DRCTL_MATRIX_FROM is a number")) % every
+/// About every n-th, without regard to the order they come in; another part for each `DRCTL_MATRIX_FROM`.
+fn is_chosen(number: usize, every: usize) -> bool {
+    let from =
+        std::env::var("DRCTL_MATRIX_FROM").map_or(0, |from| from.parse().expect("DRCTL_MATRIX_FROM is a number"));
+    let mut hasher = DefaultHasher::new();
+    number.hash(&mut hasher);
+    usize::try_from(hasher.finish() >> 32).expect("32 bits fit") % every == from % every
 }
 
 fn caught(shared: &Shared, lab: &Lab, trial: Trial) -> Outcome {
@@ -67,28 +73,34 @@ fn caught(shared: &Shared, lab: &Lab, trial: Trial) -> Outcome {
 /// Undisturbed: how many operations and records there are, there and back.
 fn count(shared: &Shared, lab: &Lab) -> Counts {
     let site = Site::new(shared, lab, false);
+    let mut counts = Counts::default();
     let args = site.restore();
-    let args: Vec<&str> = args.iter().map(String::as_str).chain(["--output", "json"]).collect();
-    let restored = drctl(&site, &args).expect(0);
-    let operations = site.gate.count();
-    let records = records(&restored.stdout);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    (counts.operations, counts.records) = undisturbed(&site, &args, |event| {
+        if event["event"] == "step_started" && event["step"] == "kubeadm-init" {
+            counts.kubeadm = site.gate.count() + 1;
+        }
+    });
     site.gate.disarm();
-    let undone = drctl(&site, &["rollback", &lab.run_id(), "--after-success", "--yes", "--output", "json"]).expect(0);
-    let undo_operations = site.gate.count();
-    let undo_records = self::records(&undone.stdout);
+    let undo = ["rollback", &lab.run_id(), "--after-success", "--yes"];
+    (counts.undo_operations, counts.undo_records) = undisturbed(&site, &undo, |_| ());
     assert_eq!(site.tree(), site.before, "an undisturbed rollback");
-    let kubeadm = kubeadm(&restored.stdout, operations);
     site.host.down();
-    Counts { operations, records, undo_operations, undo_records, kubeadm }
+    counts
 }
 
-fn records(stdout: &str) -> usize {
-    stdout.lines().filter(|line| line.contains("\"kind\":\"record\"")).count()
-}
-
-/// About where the step `kubeadm-init` begins: each step before it has about as many operations as the next.
-fn kubeadm(stdout: &str, operations: usize) -> usize {
-    let done: Vec<&str> = stdout.lines().filter(|line| line.contains("\"event\":\"step_started\"")).collect();
-    let before = done.iter().position(|line| line.contains("\"kubeadm-init\"")).unwrap_or(0);
-    operations * before / done.len().max(1) / 2
+/// Runs a command to its end; how many operations and records it had.
+fn undisturbed(site: &Site<'_>, args: &[&str], mut on_record: impl FnMut(&serde_json::Value)) -> (usize, usize) {
+    let mut command = site.lab.command(&[args, &["--output", "json"]].concat());
+    let mut drctl = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("drctl can be run");
+    let mut records = 0;
+    for line in BufReader::new(drctl.stdout.take().expect("its output")).lines().map_while(Result::ok) {
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+        if line["kind"] == "record" {
+            records += 1;
+            on_record(&line["data"]);
+        }
+    }
+    assert_eq!(drctl.wait().expect("it ends").code(), Some(0), "undisturbed: {args:?}");
+    (site.gate.count(), records)
 }

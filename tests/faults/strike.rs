@@ -3,6 +3,7 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::journal;
 use crate::site::Site;
 use crate::support::Ran;
 use crate::trial::{At, Fault, Trial, When};
@@ -18,8 +19,8 @@ pub(crate) struct Struck {
     /// Nothing when it was killed.
     pub(crate) code: Option<i32>,
     pub(crate) stderr: String,
-    /// Whether it came so far at all.
-    pub(crate) reached: bool,
+    /// Where the run stood when it was struck; nothing when it did not come so far.
+    pub(crate) step: Option<String>,
 }
 
 /// Runs the command to the chosen point, strikes, and waits until its process has left.
@@ -35,29 +36,23 @@ fn at_record(site: &Site<'_>, trial: &Trial, number: usize, args: &[String]) -> 
         (Fault::FullController, _) => "full",
         (_, When::Before) => "before",
         (_, When::Torn) => "torn",
-        (_, When::After) => "after",
+        (_, When::Late | When::After) => "after",
     };
     let mut command = site.lab.command(&words(args));
     command.env("LD_PRELOAD", &site.shared.journal).env("FAULT_RECORD", number.to_string()).env("FAULT_WHEN", when);
     let ran = finish(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("drctl can be run"));
-    Struck { code: ran.code, reached: ran.code.is_none() || trial.fault == Fault::FullController, stderr: ran.stderr }
+    let reached = ran.code.is_none() || trial.fault == Fault::FullController;
+    Struck { code: ran.code, step: reached.then(|| journal::step_at_hand(site)), stderr: ran.stderr }
 }
 
 fn at_operation(site: &mut Site<'_>, trial: &Trial, number: usize, args: &[String]) -> Struck {
     site.gate.arm(number, trial.when, trial.fault);
     let mut command = site.lab.command(&words(args));
     let mut drctl = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("drctl can be run");
-    if matches!(trial.fault, Fault::Cut | Fault::FullTarget) {
-        // The gate strikes by itself.
-        let ran = finish(drctl);
-        return Struck { code: ran.code, stderr: ran.stderr, reached: site.gate.is_reached() };
-    }
-    if !reached(site, &mut drctl) {
-        let ran = finish(drctl);
-        return Struck { code: ran.code, stderr: ran.stderr, reached: false };
-    }
+    let step = reached(site, &mut drctl).then(|| journal::step_at_hand(site));
     match trial.fault {
-        Fault::Kill => {
+        _ if step.is_none() => {}
+        Fault::Kill | Fault::KillTwice => {
             drctl.kill().expect("drctl can be killed");
             site.gate.go();
         }
@@ -68,10 +63,11 @@ fn at_operation(site: &mut Site<'_>, trial: &Trial, number: usize, args: &[Strin
             site.lab.lab(&["mend", "target"]);
         }
         Fault::Reboot => site.reboot(),
-        Fault::Cut | Fault::FullTarget | Fault::FullController => unreachable!("handled before"),
+        Fault::Cut | Fault::FullTarget => {} // The gate strikes by itself.
+        Fault::FullController => unreachable!("this strikes records"),
     }
     let ran = finish(drctl);
-    Struck { code: ran.code, stderr: ran.stderr, reached: true }
+    Struck { code: ran.code, stderr: ran.stderr, step }
 }
 
 /// Waits until the gate holds the chosen command, or drctl has ended.

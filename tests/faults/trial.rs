@@ -35,6 +35,8 @@ pub(crate) enum When {
     Before,
     /// Half of it was sent, or written.
     Torn,
+    /// It was under way, and takes effect when somebody else may be at work already.
+    Late,
     /// It took effect; nobody was told.
     After,
 }
@@ -43,6 +45,8 @@ pub(crate) enum When {
 pub(crate) enum Fault {
     /// SIGKILL to drctl.
     Kill,
+    /// The same, and once more in the command that takes the run up.
+    KillTwice,
     /// The connection is closed.
     Cut,
     /// Packets vanish for a while, both ways.
@@ -90,14 +94,17 @@ impl Scene {
 }
 
 fn strikes(at: At) -> Vec<(Fault, When)> {
-    use When::{After, Before, Torn};
+    use When::{After, Before, Late, Torn};
     match at {
         At::Operation(_) => vec![
             (Fault::Kill, Before),
             (Fault::Kill, Torn),
+            (Fault::Kill, Late),
             (Fault::Kill, After),
+            (Fault::KillTwice, After),
             (Fault::Cut, Before),
             (Fault::Cut, Torn),
+            (Fault::Cut, Late),
             (Fault::Cut, After),
             (Fault::Hole, Before),
             (Fault::Hole, After),
@@ -141,6 +148,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kill => "kill",
+            Self::KillTwice => "kill twice",
             Self::Cut => "cut",
             Self::Hole => "black hole",
             Self::Reboot => "reboot",
