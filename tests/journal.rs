@@ -80,7 +80,13 @@ fn journals_of_format_1_are_read_for_ever() {
     let state = State::of(&[RESTORED, ROLLED_BACK, STOPPED, UNDO_FAILED, UNDONE_AFTER_SUCCESS]);
     let (code, runs, _) = state.drctl(&["runs"]);
     assert_eq!(code, 0);
-    insta::assert_snapshot!(runs, @"");
+    insta::assert_snapshot!(runs, @"
+    prod-20261124T214833Z-0cbb  2026-11-24 21:48:34 UTC      2.4s  restored
+    prod-20261124T214838Z-659b  2026-11-24 21:48:38 UTC      8.7s  rolled back: the target is as it was
+    prod-20261124T214848Z-6d83  2026-11-24 21:48:48 UTC      2.8s  stopped: step `broken` failed
+    prod-20261124T214852Z-cbdf  2026-11-24 21:48:53 UTC      4.0s  stopped: step `register` could not be undone
+    prod-20261124T214858Z-ca56  2026-11-24 21:48:59 UTC      3.7s  rolled back: the target is as it was
+    ");
     for run in [RESTORED, ROLLED_BACK, STOPPED, UNDO_FAILED, UNDONE_AFTER_SUCCESS] {
         let (code, shown, err) = state.drctl(&["show", run]);
         assert_eq!(code, 0, "{err}");
@@ -124,7 +130,15 @@ fn a_run_whose_undo_failed_before_paths_were_kept_in_the_journal_still_says_what
     let state = State::of(&[UNDO_FAILED]);
     let (_, shown, _) = state.drctl(&["show", UNDO_FAILED]);
     let by_hand = shown.split("\n\n").nth(2).expect("a third part");
-    insta::assert_snapshot!(by_hand, @"");
+    insta::assert_snapshot!(by_hand, @"
+    BY HAND  step `register` could not be undone: `echo the load balancer does not answer >&2; exit 1` failed: exit status 1
+               | the load balancer does not answer
+             to be undone after it: note, restore-etcd, ca-key, ca-crt, fetch-snapshot, fence
+             which paths are kept is not known: on 10.77.0.10, see /var/lib/drctl/prod-20261124T214852Z-cbdf and `.drctl-prod-20261124T214852Z-cbdf.…` beside what the steps change
+             1. on 10.77.0.10, mend what `register` said; leave what is kept where it is
+             2. `drctl rollback prod-20261124T214852Z-cbdf` undoes `register` again, then the others
+             3. `drctl show prod-20261124T214852Z-cbdf` tells this again
+    ");
 }
 
 #[test]
@@ -294,18 +308,19 @@ fn a_disk_that_cannot_be_written_is_told_and_reading_goes_on() {
 }
 
 /// What a run of the fixtures began with.
-fn beginning() -> (drctl::event::RunHeader, Chosen, String) {
+fn beginning() -> (drctl::event::RunHeader, Chosen, [String; 2]) {
     let folder = Path::new(FORMAT_1).join("runs").join(STOPPED);
     let (state, _) = drctl::journal::read(&folder.join("journal.ndjson")).expect("a journal");
     let snapshot = std::fs::read(folder.join("snapshot.json")).expect("a snapshot");
-    let text = std::fs::read_to_string(folder.join("inventory.toml")).expect("an inventory");
-    (state.header, serde_json::from_slice(&snapshot).expect("a snapshot"), text)
+    let texts = ["inventory.toml", "playbook.toml"];
+    let texts = texts.map(|name| std::fs::read_to_string(folder.join(name)).expect("a text"));
+    (state.header, serde_json::from_slice(&snapshot).expect("a snapshot"), texts)
 }
 
 #[test]
 fn a_run_that_finds_no_room_is_not_begun_and_leaves_nothing() {
-    let (header, snapshot, text) = beginning();
-    let frozen = Frozen { inventory: &text, playbook: "", snapshot: &snapshot };
+    let (header, snapshot, [inventory, playbook]) = beginning();
+    let frozen = Frozen { inventory: &inventory, playbook: &playbook, snapshot: &snapshot };
     let mut refused = 0;
     for pages in 2..30 {
         let state = mounted(pages);
@@ -335,8 +350,8 @@ fn a_run_that_finds_no_room_is_not_begun_and_leaves_nothing() {
 
 #[test]
 fn a_run_is_begun_once() {
-    let (header, snapshot, text) = beginning();
-    let frozen = Frozen { inventory: &text, playbook: "", snapshot: &snapshot };
+    let (header, snapshot, [inventory, playbook]) = beginning();
+    let frozen = Frozen { inventory: &inventory, playbook: &playbook, snapshot: &snapshot };
     let state = State::of(&[]);
     let runs = Runs::new(&state.dir.path().join("a/state/that/is/not/there"));
     let begun = runs.begin(header.clone(), &frozen).expect("a run");

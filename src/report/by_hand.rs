@@ -23,6 +23,8 @@ pub struct ByHand {
     pub next: Vec<String>,
     #[serde(skip)]
     host: String,
+    #[serde(skip)]
+    run: String,
 }
 
 impl ByHand {
@@ -47,6 +49,7 @@ impl ByHand {
             kept: kept.flatten(),
             next: next(state, step),
             host: state.header.host.clone(),
+            run: state.header.run.clone(),
         })
     }
 }
@@ -86,7 +89,15 @@ impl fmt::Display for ByHand {
 impl ByHand {
     fn paths(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kept = match self.kept.as_deref() {
-            None => return writeln!(f, "         {} could not tell which paths are kept", self.host),
+            None => {
+                return writeln!(
+                    f,
+                    "         which paths are kept is not known: on {}, see /var/lib/drctl/{run} and `.drctl-{run}.…` beside \
+                     what the steps change",
+                    self.host,
+                    run = self.run
+                );
+            }
             Some([]) => return writeln!(f, "         no path is kept on {}", self.host),
             Some(kept) => kept,
         };
@@ -204,7 +215,7 @@ mod tests {
         BY HAND  step `register` could not be undone: `deregister` failed: exit status 1
                    | the load balancer does not answer
                  to be undone after it: restore-etcd, ca-crt
-                 10.77.0.10 could not tell which paths are kept
+                 which paths are kept is not known: on 10.77.0.10, see /var/lib/drctl/prod-20261124T011837Z-b4cb and `.drctl-prod-20261124T011837Z-b4cb.…` beside what the steps change
                  1. on 10.77.0.10, mend what `register` said; leave what is kept where it is
                  2. `drctl resume prod-20261124T011837Z-b4cb` undoes `register` again and goes on; `drctl rollback prod-20261124T011837Z-b4cb` undoes `register` again, then the others
                  3. `drctl show prod-20261124T011837Z-b4cb` tells this again

@@ -40,6 +40,8 @@ pub const HOME: &str = "/var/lib/drctl";
 const LOST_LOCK: i32 = 75;
 /// What a script that finds something unsafe ends with.
 const REFUSED: i32 = 76;
+/// What a script that was ended by SIGKILL ends with.
+const KILLED: i32 = 128 + 9;
 /// The limit of scripts that copy or read much.
 const LONG: Duration = Duration::from_hours(1);
 
@@ -131,8 +133,18 @@ impl Target {
     /// Runs a repeatable script that changes something, as long as the lock is held.
     pub async fn change(&self, what: &str, text: &str) -> Result<String, TargetError> {
         let reply = self.patiently(&self.fenced(text), LONG).await?;
-        let reply = self.succeeded(what, reply)?;
+        let reply = self.changed(what, reply).await?;
         Ok(String::from_utf8_lossy(&reply.stdout).into_owned())
+    }
+
+    /// What a fenced script came to. One that was killed may have been in the way of another controller, which holds the
+    /// lock now.
+    async fn changed(&self, what: &str, reply: Reply) -> Result<Reply, TargetError> {
+        if reply.status == KILLED {
+            let fence = self.patiently(&self.fenced(":"), LONG).await?;
+            self.succeeded("ask who holds the lock", fence)?;
+        }
+        self.succeeded(what, reply)
     }
 
     async fn patiently(&self, text: &str, limit: Duration) -> Result<Reply, TargetError> {

@@ -218,7 +218,8 @@ async fn a_script_that_hangs_is_ended_with_all_that_it_began_before_the_lock_is_
     let second = host.target("run-1");
     assert_eq!(second.acquire(claim("me")).await.unwrap(), LockOutcome::Acquired { epoch: 2 });
     fs::remove_file(&written).unwrap();
-    assert!(hanging.await.unwrap().is_err());
+    let error = hanging.await.unwrap().unwrap_err();
+    assert!(matches!(error, TargetError::LostLock { .. }), "{error}");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!fs::exists(&written).unwrap(), "something of it still writes");
     second.change("do it", ":").await.unwrap();
