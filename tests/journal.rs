@@ -322,7 +322,7 @@ fn a_run_that_finds_no_room_is_not_begun_and_leaves_nothing() {
     let (header, snapshot, [inventory, playbook]) = beginning();
     let frozen = Frozen { inventory: &inventory, playbook: &playbook, snapshot: &snapshot };
     let mut refused = 0;
-    for pages in 2..30 {
+    for pages in 1..8 {
         let state = mounted(pages);
         let runs = Runs::new(state.dir.path());
         match runs.begin(header.clone(), &frozen) {
@@ -345,7 +345,7 @@ fn a_run_that_finds_no_room_is_not_begun_and_leaves_nothing() {
         }
         unmount(&state);
     }
-    assert!((3..28).contains(&refused), "{refused} times there was no room");
+    assert_eq!(refused, 3, "the playbook, the snapshot and the journal, each in turn, find no room");
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl Fault {
             ),
             Self::Engine(error) => (
                 chain(error),
-                "free space on the controller's disk, then `drctl resume`; the target stands at its last checkpoint"
+                "see the folder of journals and the space on its disk, then `drctl resume`; the target stands at its last checkpoint"
                     .to_owned(),
             ),
             Self::Io { what, source } => {

@@ -111,6 +111,7 @@ impl Process<'_> {
         Ok(())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "said as the engine says it")]
     fn note(&mut self, event: Event) -> Result<(), Died> {
         self.world.act()?;
         self.state.apply(&event).expect("the engine does only what is legal");

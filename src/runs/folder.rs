@@ -73,7 +73,7 @@ impl RunFolder {
         let inventory = self.frozen(INVENTORY, Some(&header.inventory_sha256))?;
         let playbook = self.frozen(PLAYBOOK, Some(&header.playbook_sha256))?;
         let snapshot = self.snapshot(header)?;
-        Ok(Opened { journal, inventory, playbook, snapshot, state })
+        Ok(Opened { journal, state, inventory, playbook, snapshot })
     }
 
     /// Writes what the run froze; the digest of the snapshot's file.
