@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use super::files::check_path;
+use super::files::{WAY, check_path};
 use super::{Target, TargetError, component, quote, script};
 
 /// A path that a step may change.
@@ -26,6 +26,8 @@ pub enum How {
     Move,
     /// As it is: the step works on what was there, and a copy is put back.
     Copy,
+    /// What it leads to, as a copy; nothing, when it is no link.
+    Linked,
 }
 
 /// Something that is kept on the target.
@@ -47,9 +49,14 @@ impl Keep {
         Self { path: path.into(), how: How::Move }
     }
 
-    /// The path is copied.
+    /// The path is copied; of a link, the link.
     pub fn copied(path: impl Into<String>) -> Self {
         Self { path: path.into(), how: How::Copy }
+    }
+
+    /// What the path leads to is copied, when it is a link: a step that works on the path changes that.
+    pub fn linked(path: impl Into<String>) -> Self {
+        Self { path: path.into(), how: How::Linked }
     }
 }
 
@@ -58,6 +65,7 @@ impl How {
         match self {
             Self::Move => "move",
             Self::Copy => "copy",
+            Self::Linked => "linked",
         }
     }
 }
@@ -147,6 +155,6 @@ impl Target {
             ("hidden", self.hidden(step)),
             ("busy", format!("{}/busy", self.run_folder())),
         ];
-        script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), body)
+        script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), &format!("{WAY}{body}"))
     }
 }
