@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use drctl::sources::{Folder, Search, SourceEntry, SourceError, TimeFrom, newest, still_there};
+use drctl::sources::{Folder, Search, SourceEntry, SourceError, TimeFrom, Unpack, newest, still_there};
 
 const WHOLE: &[u8] = include_bytes!("fixtures/snapshots/etcd-3.4.db");
 const OTHER: &[u8] = include_bytes!("fixtures/snapshots/etcd-3.5.db");
@@ -16,7 +16,7 @@ fn source(path: &Path) -> SourceEntry {
 
 async fn search(entries: &[SourceEntry]) -> Result<Search, SourceError> {
     let cache = tempfile::tempdir().unwrap();
-    newest(entries, cache.path(), &|_, _| {}).await
+    newest(entries, cache.path(), &Unpack::default(), &|_, _| {}).await
 }
 
 fn passed_over(search: &Search) -> Vec<String> {
@@ -101,15 +101,18 @@ async fn a_frozen_snapshot_is_found_again_by_its_bytes() {
     std::fs::write(first.path().join("a.db"), WHOLE).unwrap();
     let chosen = search(&[source(first.path())]).await.unwrap().chosen;
     let entries = [source(first.path()), source(second.path())];
-    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, chosen.path);
+    assert_eq!(still_there(chosen.clone(), &entries, cache.path(), &Unpack::default()).await.path, chosen.path);
 
     // A newer one has taken the name, as rotation does; the bytes live on under another.
     let mut others = WHOLE.to_vec();
     others[0] ^= 1;
     std::fs::write(first.path().join("a.db"), others).unwrap();
     std::fs::write(second.path().join("b.db"), WHOLE).unwrap();
-    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, second.path().join("b.db"));
+    assert_eq!(
+        still_there(chosen.clone(), &entries, cache.path(), &Unpack::default()).await.path,
+        second.path().join("b.db")
+    );
 
     std::fs::remove_file(second.path().join("b.db")).unwrap();
-    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, chosen.path);
+    assert_eq!(still_there(chosen.clone(), &entries, cache.path(), &Unpack::default()).await.path, chosen.path);
 }

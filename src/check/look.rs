@@ -11,7 +11,7 @@ use crate::engine::{Listener, chain};
 use crate::event::Live;
 use crate::inventory::{Inventory, PkiFiles, Secret};
 use crate::playbook::Playbook;
-use crate::sources::{self, Search, SourceError};
+use crate::sources::{self, Search, SourceError, Unpack};
 use crate::target::{Facts, Holder, Target, TargetError};
 use crate::text::Values;
 use crate::transport::Ssh;
@@ -88,10 +88,11 @@ pub async fn look(
     listener: Arc<dyn Listener>,
 ) -> Look {
     let pki = Arc::new(PkiFiles::find(&inventory.pki));
+    let unpack = Unpack::from(inventory.as_ref());
     // Only a source on another host has bytes to tell of, and then a person wants to see them.
     let tell = move |done, total| listener.live(&Live::Bytes { step: String::new(), done, total });
     let (snapshot, pki_contents, target, answers) = tokio::join!(
-        sources::newest(&inventory.sources, cache, &tell),
+        sources::newest(&inventory.sources, cache, &unpack, &tell),
         read_pki(&pki),
         look_at_target(&inventory, run),
         probe(&inventory),

@@ -13,7 +13,7 @@ use crate::inventory::{self, Inventory, PkiFiles};
 use crate::journal::{Journal, RunState};
 use crate::playbook::{self, Playbook};
 use crate::runs::{RunFolder, Runs};
-use crate::sources::{self, Chosen};
+use crate::sources::{self, Chosen, Unpack};
 use crate::target::Target;
 use crate::transport::Ssh;
 
@@ -43,7 +43,13 @@ impl TakenUp {
         let inventory =
             inventory::parse(&state.header.inventory, &folder.inventory()?, base_of(&state.header.inventory))?;
         let playbook = playbook::parse(&state.header.playbook, &folder.playbook()?, &inventory)?;
-        let snapshot = sources::still_there(folder.snapshot()?, &inventory.sources, &state_dir.join("snapshots")).await;
+        let snapshot = sources::still_there(
+            folder.snapshot()?,
+            &inventory.sources,
+            &state_dir.join("snapshots"),
+            &Unpack::from(&inventory),
+        )
+        .await;
         let face = face(globals.json(), globals.verbose > 0);
         Ok(Self { face, folder, state, journal, inventory, playbook, snapshot, state_dir })
     }

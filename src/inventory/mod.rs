@@ -9,6 +9,7 @@ mod paths;
 mod pki_files;
 mod rules;
 mod secret;
+mod size;
 mod values;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use duration::Span;
 pub use load::{Loaded, load, parse};
 pub use pki_files::{PkiFile, PkiFiles};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use size::Size;
 pub use values::{NAMES, split_endpoint};
 
 pub use crate::document::LoadError;
@@ -38,6 +40,9 @@ pub struct Inventory {
     pub sources: Vec<SourceEntry>,
     /// Where the certificate authorities are.
     pub pki: Pki,
+    /// What opens files that are encrypted with age.
+    #[serde(default)]
+    pub age: Age,
     /// How old, how long, and what to do on failure.
     #[serde(default)]
     pub policy: Policy,
@@ -157,12 +162,22 @@ pub struct Pki {
     pub etcd_ca_key: Option<SecretRef>,
 }
 
+/// What opens files that are encrypted with age: snapshots, and bundles of the PKI.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Age {
+    /// The identities, as `age-keygen` writes them; a file that others can read is refused.
+    pub identity: Option<SecretRef>,
+}
+
 /// What is acceptable, and what to do when a step fails.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// The greatest age of a snapshot (the RPO); older ones are refused.
     pub max_snapshot_age: Span,
+    /// The greatest size that a packed or encrypted snapshot may have when it is unpacked.
+    pub max_unpacked_size: Size,
     /// The greatest difference between the controller's and the target's clock.
     pub max_clock_skew: Span,
     /// What a failed step leads to, unless the playbook's step says otherwise.
@@ -175,6 +190,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_snapshot_age: Span::from_secs(24 * 3600),
+            max_unpacked_size: Size::default(),
             max_clock_skew: Span::from_secs(30),
             on_failure: OnFailure::Stop,
             step_timeout: Span::from_secs(600),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Inventory, SecretRef, SshHost};
-use crate::sources::SourceEntry;
+use crate::sources::{ObjectStore, SourceEntry};
 
 pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
     let base = Base { folder, home: std::env::home_dir() };
@@ -14,6 +14,7 @@ pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
         match source {
             SourceEntry::Folder(folder) => base.one(&mut folder.path),
             SourceEntry::Ssh(folder) => base.host(&mut folder.server),
+            SourceEntry::ObjectStore(store) => base.store(store),
         }
     }
     let pki = &mut inventory.pki;
@@ -21,6 +22,7 @@ pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
     for secret in [&mut pki.ca_key, &mut pki.sa_key, &mut pki.front_proxy_ca_key, &mut pki.etcd_ca_key] {
         base.secret(secret);
     }
+    base.secret(&mut inventory.age.identity);
     base.all([&mut inventory.state.dir]);
 }
 
@@ -43,6 +45,11 @@ impl Base<'_> {
         for jump in &mut host.jump {
             self.host(jump);
         }
+    }
+
+    fn store(&self, store: &mut ObjectStore) {
+        self.all([&mut store.ca_crt]);
+        self.secret(&mut store.authorization);
     }
 
     fn all<const N: usize>(&self, paths: [&mut Option<PathBuf>; N]) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{BecomeMethod, Inventory, Pki, SecretRef, Span, SshHost, values};
 use crate::document::{Document, Fault, Located};
-use crate::sources::SourceEntry;
+use crate::sources::{Location, ObjectStore, Provider, SourceEntry};
 
 pub(super) fn check(inventory: &Inventory, root: &Located<'_>, document: &mut Document) {
     let mut rules = Rules { root, document };
@@ -12,6 +12,7 @@ pub(super) fn check(inventory: &Inventory, root: &Located<'_>, document: &mut Do
     rules.host("target", &inventory.target);
     rules.sources(&inventory.sources);
     rules.pki(&inventory.pki);
+    rules.secret("age.identity", inventory.age.identity.as_ref());
     rules.policy(inventory);
     rules.fencing(inventory);
 }
@@ -110,12 +111,19 @@ impl Rules<'_, '_> {
 
     fn sources(&mut self, sources: &[SourceEntry]) {
         if sources.is_empty() {
-            let help = "add `[[snapshots]]` with `folder.path = \"…\"`, or with `ssh.server.host` and `ssh.path`";
+            let help = "add `[[snapshots]]` with `folder.path = \"…\"`, with `ssh.server.host` and `ssh.path`, or with \
+                        `object_store.url = \"…\"`";
             self.wrong("snapshots", "no place to find snapshots in", help);
         }
         for (index, source) in sources.iter().enumerate() {
             let (kind, path, pattern) = match source {
                 SourceEntry::Folder(folder) => ("folder", folder.path.as_os_str().to_string_lossy(), &folder.pattern),
+                SourceEntry::ObjectStore(store) => {
+                    let at = format!("snapshots.{index}.object_store");
+                    self.store(&at, store);
+                    self.pattern(&at, &store.pattern);
+                    continue;
+                }
                 SourceEntry::Ssh(folder) => {
                     self.host(&format!("snapshots.{index}.ssh.server"), &folder.server);
                     ("ssh", folder.path.as_str().into(), &folder.pattern)
@@ -129,10 +137,45 @@ impl Rules<'_, '_> {
                 let help = "write an absolute path of the server";
                 self.wrong(&format!("{at}.path"), format!("`{path}` is not an absolute path"), help);
             }
-            if pattern.is_empty() {
-                let help = "`*` stands for any characters, `?` for one";
-                self.wrong(&format!("{at}.pattern"), "the pattern is empty, which no name is", help);
+            self.pattern(&at, pattern);
+        }
+    }
+
+    fn pattern(&mut self, at: &str, pattern: &str) {
+        if pattern.is_empty() {
+            let help = "`*` stands for any characters, `?` for one";
+            self.wrong(&format!("{at}.pattern"), "the pattern is empty, which no name is", help);
+        }
+    }
+
+    fn store(&mut self, path: &str, store: &ObjectStore) {
+        let at = |key: &str| format!("{path}.{key}");
+        self.secret(&at("authorization"), store.authorization.as_ref());
+        self.not_zero(&at("reconnect_for"), Some(store.reconnect_for));
+        let location = match Location::parse(&store.url) {
+            Ok(location) => location,
+            Err(reason) => {
+                let help = "write `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, \
+                            `https://HOST/FOLDER/` or `https://HOST/FILE`; credentials come from the environment";
+                return self.wrong(&at("url"), reason, help);
             }
+        };
+        let provider = location.provider;
+        if !matches!(provider, Provider::S3 | Provider::Gcs | Provider::Azure) && store.endpoint.is_some() {
+            self.wrong(&at("endpoint"), "this URL names its server itself", "remove the key");
+        }
+        if provider != Provider::S3 && store.region.is_some() {
+            self.wrong(&at("region"), "only S3 has regions", "remove the key");
+        }
+        if provider != Provider::Http && store.authorization.is_some() {
+            let help = "remove the key: this provider's credentials come from its own variables and files";
+            self.wrong(&at("authorization"), "only web servers take this", help);
+        }
+        let is_plain = |url: &str| url.starts_with("http://");
+        if !store.allow_http && (is_plain(&store.url) || store.endpoint.as_deref().is_some_and(is_plain)) {
+            let key = if is_plain(&store.url) { "url" } else { "endpoint" };
+            let help = "write `https://`, or set `allow_http = true` where nobody can listen";
+            self.wrong(&at(key), "`http://` shows the cluster's secrets to whoever listens", help);
         }
     }
 

@@ -3,6 +3,8 @@
 mod download;
 mod folder;
 mod newest;
+mod object_store;
+mod plain;
 mod ssh_folder;
 
 use std::ffi::OsString;
@@ -17,8 +19,11 @@ use thiserror::Error;
 
 pub use folder::Folder;
 pub use newest::{PassedOver, Search, newest, still_there};
+pub use object_store::{Location, ObjectStore, Provider};
+pub use plain::{Plain, Unpack};
 pub use ssh_folder::SshFolder;
 
+use crate::packing::Packing;
 use crate::snapshot::{Claims, time_in_name};
 use crate::text::Values;
 
@@ -30,6 +35,8 @@ pub enum SourceEntry {
     Folder(Folder),
     /// A folder on another host, over SSH.
     Ssh(Box<SshFolder>),
+    /// A place in an object store, or on a web server.
+    ObjectStore(Box<ObjectStore>),
 }
 
 /// Is given the bytes that were fetched so far, and how many there are.
@@ -62,6 +69,8 @@ pub struct Candidate {
     pub taken: Timestamp,
     /// What that time was read from.
     pub time_from: TimeFrom,
+    /// What its content is told by, where the source has such a mark: an `ETag`.
+    pub tag: Option<String>,
 }
 
 impl SourceEntry {
@@ -71,6 +80,7 @@ impl SourceEntry {
         match self {
             Self::Folder(folder) => folder.label(),
             Self::Ssh(folder) => folder.label(),
+            Self::ObjectStore(store) => store.label(),
         }
     }
 
@@ -79,6 +89,7 @@ impl SourceEntry {
         match self {
             Self::Folder(folder) => &folder.pattern,
             Self::Ssh(folder) => &folder.pattern,
+            Self::ObjectStore(store) => &store.pattern,
         }
     }
 
@@ -87,6 +98,7 @@ impl SourceEntry {
         Ok(match self {
             Self::Folder(folder) => Arc::new(folder.clone()),
             Self::Ssh(folder) => Arc::new(folder.connect()?),
+            Self::ObjectStore(store) => Arc::new((**store).clone()),
         })
     }
 }
@@ -95,7 +107,7 @@ impl Candidate {
     fn new(name: OsString, size: u64, modified: Timestamp) -> Self {
         let (taken, time_from) =
             time_in_name(&name).map_or((modified, TimeFrom::File), |taken| (taken, TimeFrom::Name));
-        Self { name, size, modified, taken, time_from }
+        Self { name, size, modified, taken, time_from, tag: None }
     }
 
     /// Its name for people.
@@ -134,6 +146,12 @@ pub struct Chosen {
     pub time_from: TimeFrom,
     /// What a control plane restored from it is compared with.
     pub claims: Claims,
+    /// What it was packed in at its source, outermost first; `path`, size and digest are of what was within.
+    #[serde(default)]
+    pub packed: Vec<Packing>,
+    /// Keeps what was unpacked for as long as this is known, and no longer.
+    #[serde(skip)]
+    pub plain: Option<Arc<Plain>>,
 }
 
 impl Chosen {

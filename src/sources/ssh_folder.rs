@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::io::AsyncWrite;
 
-use super::download::{Download, Fetch, Fetched};
+use super::download::{Download, Downloaded, Fetch, Fetched};
 use super::folder::any_db;
 use super::newest::chain;
 use super::{Candidate, SnapshotSource, SourceError, Told};
@@ -96,7 +96,10 @@ impl SnapshotSource for RemoteFolder {
             |reason: String| SourceError::Read { source_label: self.label.clone(), name: candidate.shown(), reason };
         let download =
             Download { cache, source: &self.label, candidate, reconnect_for: self.host.reconnect_for(), tell };
-        download.run(&Remote { folder: self, candidate }).await.map_err(failed)
+        match download.run(&Remote { folder: self, candidate }).await.map_err(failed)? {
+            Downloaded::Whole(path) => Ok(path),
+            Downloaded::Changed => Err(failed("it changed since it was listed".to_owned())),
+        }
     }
 }
 

@@ -70,6 +70,8 @@ impl Lab {
             taken: jiff::Timestamp::UNIX_EPOCH,
             time_from: TimeFrom::Name,
             claims: Claims::default(),
+            packed: Vec::new(),
+            plain: None,
         };
         let values = [("at".to_owned(), path("")), ("snapshot".to_owned(), path("snapshot.db"))].into();
         let inventory = parse("test", text, Path::new("/")).unwrap();
