@@ -6,7 +6,7 @@
 //! ([`report`]) is a fold of that journal.
 //!
 //! Dependencies point one way: [`cli`] and [`face`], then [`check`] and [`engine`], then [`plan`] and [`report`], then
-//! [`playbook`], then [`actions`], then [`restore_engines`] and [`sources`], then [`target`], then [`transport`]. The
+//! [`playbook`], then [`actions`], then [`restore_engines`], [`pki_set`] and [`sources`], then [`target`], then [`transport`]. The
 //! leaves know nobody above them: [`inventory`], [`snapshot`], [`packing`], [`pki`], [`text`], [`event`].
 
 pub mod actions;
@@ -21,6 +21,7 @@ pub mod journal;
 pub mod kube;
 pub mod packing;
 pub mod pki;
+pub mod pki_set;
 pub mod plan;
 pub mod playbook;
 pub mod report;

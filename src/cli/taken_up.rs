@@ -9,8 +9,9 @@ use super::exit::Fault;
 use super::session::{base_of, hold, state_dir};
 use crate::engine::{Engine, Listener, Run};
 use crate::face::{Face, face};
-use crate::inventory::{self, Inventory, PkiFiles};
+use crate::inventory::{self, Inventory};
 use crate::journal::{Journal, RunState};
+use crate::pki_set::{self, encryption};
 use crate::playbook::{self, Playbook};
 use crate::runs::{RunFolder, Runs};
 use crate::sources::{self, Chosen, Unpack};
@@ -61,10 +62,11 @@ impl TakenUp {
         let target = Target::new(Arc::new(ssh), &self.folder.id);
         let facts = target.facts(crate::check::PATHS).await.map_err(Fault::OutOfReach)?;
         hold(&target, &Runs::new(&self.state_dir), None).await?;
-        let pki = PkiFiles::find(&self.inventory.pki);
+        let pki = pki_set::gather(&self.inventory).await;
         let mut values = self.inventory.values();
         values.extend(pki.values());
         values.extend(self.snapshot.values());
+        values.extend(encryption::value(&pki, &self.inventory.cluster, &self.snapshot.claims));
         values.extend(facts.values());
         values.insert("run.id".to_owned(), self.folder.id.clone());
         let run = Run {

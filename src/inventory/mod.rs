@@ -19,13 +19,13 @@ use serde::Deserialize;
 
 pub use duration::Span;
 pub use load::{Loaded, load, parse};
-pub use pki_files::{PkiFile, PkiFiles};
+pub use pki_files::{ENCRYPTION_CONFIG, Fetched, PkiFile, PkiFiles, PkiSource};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use size::Size;
 pub use values::{NAMES, split_endpoint};
 
 pub use crate::document::LoadError;
-use crate::sources::SourceEntry;
+use crate::sources::{ObjectStore, SourceEntry, SshFolder};
 
 /// One cluster and all that a recovery of it needs to know.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -138,12 +138,19 @@ pub enum BecomeMethod {
     Sudo,
 }
 
-/// Where the certificate authorities are: a folder with kubeadm's names, single files, or both (files win).
+/// Where the certificate authorities are: one place with kubeadm's names, single files, or both (files win).
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pki {
     /// A folder that holds `ca.crt`, `ca.key` and whatever else of kubeadm's set was saved.
     pub dir: Option<PathBuf>,
+    /// Such a folder on another host, over SSH.
+    pub ssh: Option<Box<SshFolder>>,
+    /// Such a folder in an object store, or on a web server.
+    pub object_store: Option<Box<ObjectStore>>,
+    /// All of it in one encrypted file, as `drctl pki bundle` makes it: its path, or with `ssh` or `object_store` its name
+    /// there.
+    pub bundle: Option<PathBuf>,
     /// The root CA's certificate.
     pub ca_crt: Option<PathBuf>,
     /// The root CA's key.
@@ -160,6 +167,8 @@ pub struct Pki {
     pub etcd_ca_crt: Option<PathBuf>,
     /// The etcd CA's key.
     pub etcd_ca_key: Option<SecretRef>,
+    /// The API server's `EncryptionConfiguration`, which opens what the snapshot holds encrypted.
+    pub encryption_config: Option<SecretRef>,
 }
 
 /// What opens files that are encrypted with age: snapshots, and bundles of the PKI.

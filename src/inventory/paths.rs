@@ -19,8 +19,24 @@ pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
     }
     let pki = &mut inventory.pki;
     base.all([&mut pki.dir, &mut pki.ca_crt, &mut pki.sa_pub, &mut pki.front_proxy_ca_crt, &mut pki.etcd_ca_crt]);
-    for secret in [&mut pki.ca_key, &mut pki.sa_key, &mut pki.front_proxy_ca_key, &mut pki.etcd_ca_key] {
+    for secret in [
+        &mut pki.ca_key,
+        &mut pki.sa_key,
+        &mut pki.front_proxy_ca_key,
+        &mut pki.etcd_ca_key,
+        &mut pki.encryption_config,
+    ] {
         base.secret(secret);
+    }
+    if let Some(folder) = &mut pki.ssh {
+        base.host(&mut folder.server);
+    }
+    if let Some(store) = &mut pki.object_store {
+        base.store(store);
+    }
+    // With one of those two it is a name there, and no path here.
+    if pki.ssh.is_none() && pki.object_store.is_none() {
+        base.all([&mut pki.bundle]);
     }
     base.secret(&mut inventory.age.identity);
     base.all([&mut inventory.state.dir]);

@@ -18,9 +18,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use folder::Folder;
+pub(crate) use folder::any_db;
 pub use newest::{PassedOver, Search, newest, still_there};
 pub use object_store::{Location, ObjectStore, Provider};
 pub use plain::{Plain, Unpack};
+pub(crate) use ssh_folder::RemoteFolder;
 pub use ssh_folder::SshFolder;
 
 use crate::packing::Packing;

@@ -54,6 +54,13 @@ impl Connection {
     pub(super) fn explain(&self, error: &Error) -> String {
         words::explain(error, &self.sought)
     }
+
+    /// Whether the bucket itself is what is missing.
+    pub(super) async fn lacks_bucket(&self) -> bool {
+        let listed = self.store.list_with_delimiter(Some(&self.location.path)).await;
+        matches!(self.location.provider, Provider::S3 | Provider::Gcs | Provider::Azure)
+            && matches!(listed, Err(Error::NotFound { .. }))
+    }
 }
 
 fn in_words(error: &Error) -> String {

@@ -20,7 +20,7 @@ use self::fetch::Object;
 use super::download::{Download, Downloaded};
 use super::folder::any_db;
 use super::{Candidate, SnapshotSource, SourceError, Told};
-use crate::inventory::{SecretRef, Span};
+use crate::inventory::{Secret, SecretRef, Span};
 use crate::snapshot::fits;
 
 pub use location::{Location, Provider};
@@ -116,6 +116,27 @@ impl ObjectStore {
             }
         }
         Err(format!("it changed {CHANGES} times while it was fetched; is it still being written?"))
+    }
+
+    /// A small file beside the snapshots, or below them; `None` when it is not there.
+    pub(crate) async fn read(&self, name: &str, limit: u64) -> Result<Option<Secret>, String> {
+        let connection = self.connect().await?;
+        let location = connection.location.of(name.as_ref())?;
+        let reading = async {
+            let found = match connection.store.get(&location).await {
+                Err(::object_store::Error::NotFound { .. }) if !connection.lacks_bucket().await => return Ok(None),
+                found => found.map_err(|error| connection.explain(&error))?,
+            };
+            if found.meta.size > limit {
+                return Err(format!("`{name}` has {} bytes; {limit} are allowed", found.meta.size));
+            }
+            let bytes = found.bytes().await.map_err(|error| connection.explain(&error))?;
+            Ok(Some(Secret::new(bytes.to_vec())))
+        };
+        match tokio::time::timeout(LISTING, reading).await {
+            Ok(read) => read,
+            Err(_) => Err(format!("no answer within {} s", LISTING.as_secs())),
+        }
     }
 
     async fn connect(&self) -> Result<Connection, String> {
