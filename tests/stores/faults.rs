@@ -130,7 +130,9 @@ fn a_server_that_stays_away_is_given_up_in_time() {
 fn what_is_not_there_is_told_with_its_name() {
     let (bed, server) = (Bed::new(), Server::s3(free_port(), false));
     let source = |port: u16| {
-        format!("[[snapshots]]\nobject_store = {{ url = 's3://no-such-bucket/etcd', endpoint = 'http://127.0.0.1:{port}', allow_http = true }}\n")
+        format!(
+            "[[snapshots]]\nobject_store = {{ url = 's3://no-such-bucket/etcd', endpoint = 'http://127.0.0.1:{port}', allow_http = true }}\n"
+        )
     };
     bed.inventory(&source(server.port));
     let said = bed.check().said("no-snapshot");

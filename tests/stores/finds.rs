@@ -83,10 +83,8 @@ fn profiles_of_the_aws_files_are_used() {
     assert!(!format!("{:?}{}", found.lines, found.stderr).contains("hunter2"));
 
     // The provider's variables win over its files.
-    bed.variables.extend([
-        ("AWS_ACCESS_KEY_ID", "AKIA1111".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "hunter3".to_owned()),
-    ]);
+    bed.variables
+        .extend([("AWS_ACCESS_KEY_ID", "AKIA1111".to_owned()), ("AWS_SECRET_ACCESS_KEY", "hunter3".to_owned())]);
     let said = bed.check().said("no-snapshot");
     assert!(said.contains("`AWS_ACCESS_KEY_ID` (set)") && !said.contains("hunter3"), "{said}");
 }
@@ -124,7 +122,15 @@ fn a_container_of_azure() {
     bed.write("etcd-2024-01-01T00:01:00Z.db", WHOLE);
     let folder = crate::servers::installed();
     let mut command = Command::new(folder.join("node/node_modules/.bin/azurite-blob"));
-    command.args(["--silent", "--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--location"]);
+    command.args([
+        "--silent",
+        "--skipApiVersionCheck",
+        "--blobHost",
+        "127.0.0.1",
+        "--blobPort",
+        &port.to_string(),
+        "--location",
+    ]);
     command.arg(bed.path("azure")).env("AZURITE_ACCOUNTS", "backup:c2VjcmV0");
     let _server = Server::start(&mut command, port);
     let written = Command::new("python3")
@@ -136,10 +142,8 @@ fn a_container_of_azure() {
     bed.inventory(&format!(
         "[[snapshots]]\nobject_store = {{ url = 'az://backups/etcd', endpoint = 'http://127.0.0.1:{port}/backup', allow_http = true }}\n"
     ));
-    bed.variables = vec![
-        ("AZURE_STORAGE_ACCOUNT_NAME", "backup".to_owned()),
-        ("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0".to_owned()),
-    ];
+    bed.variables =
+        vec![("AZURE_STORAGE_ACCOUNT_NAME", "backup".to_owned()), ("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0".to_owned())];
     bed.check().chose("etcd-2024-01-01T00:01:00Z.db");
     bed.variables[1].1 = "d3Jvbmc=".to_owned();
     let said = bed.check().said("no-snapshot");

@@ -91,7 +91,8 @@ impl Bed {
     /// Bytes of the download that is not whole yet.
     fn part(&self) -> Option<u64> {
         let entries = std::fs::read_dir(self.path("state/snapshots")).ok()?;
-        let mut parts = entries.map(Result::unwrap).filter(|entry| entry.path().extension().is_some_and(|e| e == "part"));
+        let mut parts =
+            entries.map(Result::unwrap).filter(|entry| entry.path().extension().is_some_and(|e| e == "part"));
         Some(parts.next()?.metadata().unwrap().len())
     }
 }
