@@ -341,6 +341,8 @@ mod tests {
             ("**a*b*", "xxaxxabx"),
             ("snapshot.db", "snapshot.db"),
             (".*", ".hidden"),
+            ("*.db", "a.db.zst.age"),
+            ("*.zst", "a.db.zst"),
             ("", ""),
         ] {
             assert!(fits(pattern, name), "{pattern} {name}");
@@ -348,8 +350,10 @@ mod tests {
         for (pattern, name) in [
             ("etcd-snapshot-*.db", "etcd-snapshot-2018.db.part"),
             ("*", "etcd-snapshot-2018.db.part"),
+            ("*.db", "a.db.zst.part"),
+            ("*.db", "a.db.part.zst"),
+            ("*.db", "a.zst"),
             ("*.db", ".etcd.db"),
-            ("*.db", "a.db.zst"),
             ("?", ""),
             ("a?", "a"),
             ("*a*b", "ba"),

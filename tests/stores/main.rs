@@ -118,7 +118,8 @@ impl Found {
     /// That the newest whole snapshot is this one.
     fn chose(&self, name: &str) {
         let said = self.said("snapshot");
-        assert!(said.starts_with(&format!("snapshot `{name}` ")), "{said:?}\n{:#?}\n{}", self.lines, self.stderr);
+        let rest = || self.said("no-snapshot") + &self.said("snapshot-passed-over") + &self.stderr;
+        assert!(said.starts_with(&format!("snapshot `{name}` ")), "{said:?}\n{}", rest());
     }
 }
 

@@ -59,7 +59,7 @@ impl Connection {
     pub(super) async fn lacks_bucket(&self) -> bool {
         let listed = self.store.list_with_delimiter(Some(&self.location.path)).await;
         matches!(self.location.provider, Provider::S3 | Provider::Gcs | Provider::Azure)
-            && matches!(listed, Err(Error::NotFound { .. }))
+            && listed.is_err_and(|error| words::refusal(&error) == Some(words::Refusal::Absent))
     }
 }
 

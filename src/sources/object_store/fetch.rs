@@ -58,6 +58,7 @@ impl Object<'_> {
         let said = self.connection.explain(error);
         match error {
             Error::Precondition { .. } => Fetched::Changed,
+            Error::NotSupported { .. } => Fetched::Anew,
             Error::Generic { .. } if error.to_string().contains(NO_RANGES) => Fetched::Anew,
             Error::Generic { .. } => Fetched::Part(said),
             _ => Fetched::Failed(said),

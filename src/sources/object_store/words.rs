@@ -37,14 +37,37 @@ pub(super) fn of_http(keys: &ObjectStore) -> String {
 pub(super) fn explain(error: &Error, sought: &str) -> String {
     let said = summary(&error.to_string());
     let credentials = |what: &str| format!("{what}; looked for {sought}: {said}");
+    match refusal(error) {
+        Some(Refusal::Denied) => credentials("the credentials were refused, or do not allow this"),
+        Some(Refusal::Unknown) => credentials("the server asks for credentials, or refused those that it got"),
+        Some(Refusal::Absent) => format!("not there; see the bucket's name and the path: {said}"),
+        None if asks_for_credentials(&said) && !sought.is_empty() => credentials("no credentials could be had"),
+        None => said,
+    }
+}
+
+/// What a server said no with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// 403.
+    Denied,
+    /// 401.
+    Unknown,
+    /// 404.
+    Absent,
+}
+
+/// A listing's errors have no kind of their own: only their text holds the status.
+pub(super) fn refusal(error: &Error) -> Option<Refusal> {
+    let says = |status: &str| error.to_string().contains(&format!("status code: {status}"));
     match error {
-        Error::PermissionDenied { .. } => credentials("the credentials were refused, or do not allow this"),
-        Error::Unauthenticated { .. } => credentials("the server asks for credentials, or refused those that it got"),
-        Error::NotFound { .. } => format!("not there; see the bucket's name and the path: {said}"),
-        Error::Generic { .. } if asks_for_credentials(&said) && !sought.is_empty() => {
-            credentials("no credentials could be had")
-        }
-        _ => said,
+        Error::PermissionDenied { .. } => Some(Refusal::Denied),
+        Error::Unauthenticated { .. } => Some(Refusal::Unknown),
+        Error::NotFound { .. } => Some(Refusal::Absent),
+        Error::Generic { .. } if says("403") => Some(Refusal::Denied),
+        Error::Generic { .. } if says("401") => Some(Refusal::Unknown),
+        Error::Generic { .. } if says("404") => Some(Refusal::Absent),
+        _ => None,
     }
 }
 
