@@ -6,6 +6,8 @@
 
 mod attempt;
 mod decide;
+#[cfg(test)]
+mod model;
 mod state;
 
 use std::path::PathBuf;

@@ -85,7 +85,8 @@ impl Target {
             let line = serde_json::json!({ "run": self.run, "controller": claim.controller, "user": claim.user });
             let values = [("home", self.home.as_str()), ("seen", &seen.text), ("claim", &line.to_string())];
             // Asking again after a lost reply finds this same controller as the holder, and takes the next epoch.
-            let answer = self.ask("take the lock", &script(&values, include_str!("lock.sh"))).await?;
+            let take = self.minding_space(&script(&values, include_str!("lock.sh")));
+            let answer = self.ask("take the lock", &take).await?;
             if let Some(epoch) = answer.trim().strip_prefix("taken ") {
                 let epoch = epoch.parse().map_err(|_| self.unknown_answer("the lock's epoch", &answer))?;
                 self.epoch.store(epoch, Ordering::SeqCst);

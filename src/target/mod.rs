@@ -150,7 +150,12 @@ impl Target {
     fn fenced(&self, text: &str) -> String {
         let epoch = self.epoch.load(Ordering::SeqCst).to_string();
         let fence = script(&[("drctl_home", &self.home), ("drctl_epoch", &epoch)], include_str!("fence.sh"));
-        format!("{fence}(\nexec 8<&-\n{text}\n)")
+        format!("{fence}{}", self.minding_space(&format!("exec 8<&-\n{text}")))
+    }
+
+    /// The script, which also tells of full disks when it fails.
+    fn minding_space(&self, text: &str) -> String {
+        script(&[("drctl_home", &self.home)], &format!("(\n{text}\n)\n{}", include_str!("full.sh")))
     }
 
     fn succeeded(&self, what: &str, reply: Reply) -> Result<Reply, TargetError> {

@@ -5,12 +5,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod bed;
 mod engines;
 mod links;
 mod vault;
 
-use bed::{Origin, Procedure, TOUCHED, words};
+use support::bed::{self, Origin, Procedure, TOUCHED, words};
 use support::{ADDRESS, Lab};
 
 /// What an owner may have left: odd modes, owners and times, a link, a name with blanks.

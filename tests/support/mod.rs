@@ -5,6 +5,8 @@
     reason = "each test binary uses its own part, and panics to say what went wrong"
 )]
 
+pub(crate) mod bed;
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::support::{ADDRESS, Host, Lab, Ran};
+use super::{ADDRESS, Host, Lab, Ran};
 
 /// All that the procedure may touch.
 pub(crate) const TOUCHED: [&str; 2] = ["/etc/kubernetes", "/var/lib/etcd"];
@@ -22,7 +22,7 @@ pub(crate) struct Origin {
 }
 
 /// Every key with its value, lease and revisions, as a digest, and how many there are.
-fn contents(host: &Host<'_>, etcdctl: &str) -> String {
+pub(crate) fn contents(host: &Host<'_>, etcdctl: &str) -> String {
     host.sh(&format!(
         "{etcdctl} get '' --prefix --write-out=fields >/tmp/contents
          grep -c '^\"Key\"' /tmp/contents
@@ -39,7 +39,7 @@ fn revision(host: &Host<'_>, etcdctl: &str) -> i64 {
 
 /// etcd on loopback as a daemon that leaves what started it: a job ends with its own process group, which the daemon must
 /// have left by then, and counts as running while anything holds its lock (file 9).
-fn daemon(version: &str, options: &str) -> String {
+pub(crate) fn daemon(version: &str, options: &str) -> String {
     format!(
         "setsid -f /opt/etcd-{version}/etcd --data-dir /var/lib/etcd --logger zap --listen-peer-urls http://127.0.0.1:2380 \
          {options} </dev/null >>/var/log/etcd.log 2>&1 9>&-
@@ -47,7 +47,8 @@ fn daemon(version: &str, options: &str) -> String {
     )
 }
 
-const PLAIN: &str = "--listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379";
+pub(crate) const PLAIN: &str =
+    "--listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379";
 
 /// A name as kubeadm's users give it to a snapshot that is taken now.
 pub(crate) fn name_of_now(host: &Host<'_>) -> String {

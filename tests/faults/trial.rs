@@ -1,0 +1,159 @@
+//! What is struck, where and how, and how the run is then brought to its end.
+
+use std::fmt;
+
+use crate::site::{Counts, Scene};
+
+/// One strike at one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trial {
+    /// The command that is struck.
+    pub(crate) during: During,
+    pub(crate) at: At,
+    pub(crate) when: When,
+    pub(crate) fault: Fault,
+    /// How it is brought to its end.
+    pub(crate) then: Then,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum During {
+    Restore,
+    /// Of a run that has finished: every step is undone.
+    Rollback,
+}
+
+/// Counted from 1, within the process that is struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    Operation(usize),
+    Record(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    Before,
+    /// Half of it was sent, or written.
+    Torn,
+    /// It was under way, and takes effect when somebody else may be at work already.
+    Late,
+    /// It took effect; nobody was told.
+    After,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// SIGKILL to drctl.
+    Kill,
+    /// The same, and once more in the command that takes the run up.
+    KillTwice,
+    /// The connection is closed.
+    Cut,
+    /// Packets vanish for a while, both ways.
+    Hole,
+    /// The target is started anew.
+    Reboot,
+    /// The target's disk is full from here on, until the process has left.
+    FullTarget,
+    /// The controller's disk is full from here on, until the process has left.
+    FullController,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// `resume`, or nothing more when the run went on by itself.
+    Forward,
+    /// `rollback`.
+    Back,
+}
+
+impl Fault {
+    /// Whether the struck process must come through by itself.
+    pub(crate) fn is_survived(self) -> bool {
+        matches!(self, Self::Cut | Self::Hole)
+    }
+}
+
+impl Scene {
+    /// Every trial, for runs of so many operations and records.
+    pub(crate) fn trials(self, counts: Counts) -> Vec<Trial> {
+        let mut trials = Vec::new();
+        for (during, operations, records) in [
+            (During::Restore, counts.operations, counts.records),
+            (During::Rollback, counts.undo_operations, counts.undo_records),
+        ] {
+            let operations = self.first_operation(during, counts)..=operations;
+            for at in operations.map(At::Operation).chain((1..=records).map(At::Record)) {
+                trials.extend(strikes(at).into_iter().flat_map(|(fault, when)| {
+                    ends(during).iter().map(move |then| Trial { during, at, when, fault, then: *then })
+                }));
+            }
+        }
+        trials
+    }
+}
+
+fn strikes(at: At) -> Vec<(Fault, When)> {
+    use When::{After, Before, Late, Torn};
+    match at {
+        At::Operation(_) => vec![
+            (Fault::Kill, Before),
+            (Fault::Kill, Torn),
+            (Fault::Kill, Late),
+            (Fault::Kill, After),
+            (Fault::KillTwice, After),
+            (Fault::Cut, Before),
+            (Fault::Cut, Torn),
+            (Fault::Cut, Late),
+            (Fault::Cut, After),
+            (Fault::Hole, Before),
+            (Fault::Hole, After),
+            (Fault::Reboot, Before),
+            (Fault::Reboot, After),
+            (Fault::FullTarget, Before),
+        ],
+        At::Record(_) => {
+            vec![(Fault::Kill, Before), (Fault::Kill, Torn), (Fault::Kill, After), (Fault::FullController, Torn)]
+        }
+    }
+}
+
+/// A rollback has one way to end.
+fn ends(during: During) -> &'static [Then] {
+    match during {
+        During::Restore => &[Then::Forward, Then::Back],
+        During::Rollback => &[Then::Back],
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let during = match self.during {
+            During::Restore => "restore",
+            During::Rollback => "rollback",
+        };
+        let (kind, number) = match self.at {
+            At::Operation(number) => ("operation", number),
+            At::Record(number) => ("record", number),
+        };
+        let then = match self.then {
+            Then::Forward => "forward",
+            Then::Back => "back",
+        };
+        write!(f, "{during} {kind} {number} {:?} {}, then {then}", self.when, self.fault)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kill => "kill",
+            Self::KillTwice => "kill twice",
+            Self::Cut => "cut",
+            Self::Hole => "black hole",
+            Self::Reboot => "reboot",
+            Self::FullTarget => "target full",
+            Self::FullController => "controller full",
+        })
+    }
+}
