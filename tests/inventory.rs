@@ -600,8 +600,8 @@ fn keys_that_exclude_and_need_each_other() {
         ·   ╰── wrong here
      16 │ ca_crt = "ca.crt"
         ╰────
-      help: set `dir` to a folder with `ca.crt` and `ca.key`, name `ssh`, `object_store` or
-            `bundle`, or set both `ca_crt` and `ca_key`
+      help: set `dir` to a folder with `ca.crt` and `ca.key`, name `ssh`, `object_store` or `bundle`,
+            or set both `ca_crt` and `ca_key`
     "#);
 }
 

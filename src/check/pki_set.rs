@@ -161,3 +161,62 @@ fn in_words(encrypted: &[Encrypted]) -> String {
     };
     encrypted.iter().map(one).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{Cluster, Fetched, Pki, PkiFiles, parse};
+    use crate::snapshot::{Cipher, Claims};
+
+    const CONFIG: &str = "kind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers:\n  - aescbc: {keys: [{name: key1, secret: eA==}]}\n";
+    const TOLD: &str = "apiServer:\n  extraArgs:\n    encryption-provider-config: /etc/kubernetes/enc.yaml\n";
+
+    fn cluster() -> Cluster {
+        let text = "[cluster]\nname = 'x'\nendpoint = 'x:6443'\n[target]\nhost = 'x'\n[[snapshots]]\nfolder.path = '/x'\n[pki]\ndir = '/x'\n";
+        parse("test", text, std::path::Path::new("/")).unwrap().cluster
+    }
+
+    /// What is found with this configuration file, of a snapshot with such a key and such a kubeadm configuration; and
+    /// where playbooks would place the file.
+    fn found(config: Option<&str>, key: Option<&str>, kubeadm: &str) -> (Vec<String>, Option<String>) {
+        let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+        let files = config.iter().map(|text| (ENCRYPTION_CONFIG, secret(text))).collect();
+        let fetched = Fetched { from: "there".to_owned(), files: Ok(files) };
+        let files = PkiFiles::find(&Pki::default(), Some(&fetched));
+        let contents = config.iter().map(|text| (ENCRYPTION_CONFIG.to_owned(), Ok(secret(text)))).collect();
+        let encrypted = key.map(|key| Encrypted {
+            resource: "secrets".to_owned(),
+            cipher: Cipher { provider: "aescbc".to_owned(), key: key.to_owned() },
+            objects: 3,
+        });
+        let claims = Claims {
+            configuration: Some(kubeadm.to_owned()),
+            encrypted: encrypted.into_iter().collect(),
+            ..Claims::default()
+        };
+        let cluster = cluster();
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let seen = Seen { files: &files, contents: &contents, claims: Some(&claims), cluster: Some(&cluster), now };
+        let names = encryption_config(&seen).into_iter().map(|finding| finding.name).collect();
+        (names, encryption::value(&files, &cluster, &claims).map(|(_, path)| path))
+    }
+
+    #[test]
+    fn what_opens_encrypted_objects_is_asked_for_when_there_are_any() {
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (path, default) = (Some("/etc/kubernetes/enc.yaml".to_owned()), Some(encryption::DEFAULT_PATH.to_owned()));
+        assert_eq!(found(None, None, ""), (vec![], None));
+        assert_eq!(found(Some(CONFIG), None, ""), (names(&["encryption-config"]), None));
+        assert_eq!(found(Some(CONFIG), Some("key1"), TOLD), (names(&["encryption-config"]), path.clone()));
+        assert_eq!(found(Some(CONFIG), None, TOLD), (names(&["encryption-config"]), path.clone()));
+        assert_eq!(
+            found(Some(CONFIG), Some("key1"), ""),
+            (names(&["encryption-config", "encryption-config-untold"]), default)
+        );
+        assert_eq!(found(Some(CONFIG), Some("key2"), TOLD), (names(&["encryption-config-unfit"]), path.clone()));
+        assert_eq!(found(Some("kind: Pod\n"), Some("key1"), TOLD), (names(&["encryption-config-unfit"]), path));
+        assert_eq!(found(None, Some("key1"), TOLD), (names(&["encryption-config-missing"]), None));
+        assert_eq!(found(None, Some("key1"), ""), (names(&["encryption-config-missing"]), None));
+        assert_eq!(found(None, None, TOLD), (names(&["encryption-config-missing"]), None));
+    }
+}

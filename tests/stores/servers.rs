@@ -61,7 +61,7 @@ impl Server {
         Self::start(&mut command, port)
     }
 
-    /// A WebDAV server of a folder.
+    /// A `WebDAV` server of a folder.
     pub(crate) fn webdav(root: &Path) -> Self {
         let port = free_port();
         let mut command = Command::new(installed().join("python/bin/wsgidav"));
