@@ -11,6 +11,7 @@ mod pki_set;
 mod snapshot;
 mod space;
 mod tools;
+mod ways;
 
 pub use host::HELD;
 pub use look::{Answer, Look, PATHS, PkiContents, Purpose, TargetLook, look};
@@ -48,6 +49,7 @@ pub const ACCEPTABLE: &[&str] = &[
 pub async fn findings(look: &Look) -> Vec<Finding> {
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(look)).collect();
     let cx = look.plan_context();
+    findings.extend(ways::check(look, &cx).await);
     for step in look.steps_to_run() {
         for mut finding in step.action.check(&cx).await {
             finding.message = format!("step `{}`: {}", step.name, finding.message);

@@ -1,5 +1,6 @@
 //! Where snapshots come from. One file and one line in [`SourceEntry`] for each.
 
+mod any_path;
 mod download;
 mod folder;
 mod newest;
@@ -137,6 +138,7 @@ pub struct Chosen {
     /// The source.
     pub source: String,
     /// The whole file on the controller.
+    #[serde(with = "any_path")]
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
