@@ -160,6 +160,20 @@ impl Runs {
         }
     }
 
+    /// The files on the controller that runs which have not ended would go on with.
+    pub fn snapshots_in_use(&self) -> Result<Vec<PathBuf>, RunsError> {
+        let mut used = Vec::new();
+        for run in self.list()? {
+            // A journal that cannot be read may be of a run that goes on once it is mended.
+            if run.read().is_ok_and(|(state, _)| state.ending.is_some()) {
+                continue;
+            }
+            let Chosen { path, copy, .. } = run.snapshot()?;
+            used.extend(copy.into_iter().chain([path]));
+        }
+        Ok(used)
+    }
+
     /// The newest run that has not ended; damaged journals are passed over.
     pub fn newest_open(&self, what: &'static str) -> Result<RunFolder, RunsError> {
         let open = |run: &RunFolder| run.read().is_ok_and(|(state, _)| state.ending.is_none());

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep};
 
+use super::cache::freshen;
 use super::plain::{hopeless, packing_of};
 use super::{Candidate, Told};
 use crate::snapshot::examine;
@@ -75,6 +76,7 @@ impl Download<'_> {
         if std::fs::metadata(&whole).is_ok_and(|metadata| metadata.len() == self.candidate.size) {
             // Another run renamed it while this one waited, or an earlier one did and this made the part anew.
             remove(&part)?;
+            freshen(&whole).map_err(local(&whole))?;
             return Ok(Downloaded::Whole(whole));
         }
         let resumed = file.metadata().map_err(local(&part))?.len() > 0;

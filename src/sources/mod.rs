@@ -1,6 +1,7 @@
 //! Where snapshots come from. One file and one line in [`SourceEntry`] for each.
 
 mod any_path;
+mod cache;
 mod download;
 mod folder;
 mod newest;
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use cache::sweep;
 pub use folder::Folder;
 pub(crate) use folder::any_db;
 pub use newest::{PassedOver, Search, newest, still_there};
@@ -153,6 +155,9 @@ pub struct Chosen {
     /// What it was packed in at its source, outermost first; `path`, size and digest are of what was within.
     #[serde(default)]
     pub packed: Vec<Packing>,
+    /// The copy of it that was fetched, when it is not on the controller.
+    #[serde(default)]
+    pub copy: Option<PathBuf>,
     /// Keeps what was unpacked for as long as this is known, and no longer.
     #[serde(skip)]
     pub plain: Option<Arc<Plain>>,

@@ -54,6 +54,7 @@ struct Opened {
     path: PathBuf,
     packed: Vec<Packing>,
     plain: Option<Arc<Plain>>,
+    copy: Option<PathBuf>,
 }
 
 /// Finds the newest snapshot that is whole, whatever it is packed in. `tell` is given the bytes of downloads.
@@ -78,6 +79,7 @@ pub async fn newest(
                     claims: proven.claims,
                     packed: proven.opened.packed,
                     plain: proven.opened.plain,
+                    copy: proven.opened.copy,
                 };
                 return Ok(Search { chosen, passed_over });
             }
@@ -106,16 +108,18 @@ pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path, 
             && let Ok(opened) = open(path, cache, unpack).await
             && has_digest(&opened.path, &chosen).await
         {
-            return Chosen { path: opened.path, packed: opened.packed, plain: opened.plain, ..chosen };
+            let Opened { path, packed, plain, copy } = opened;
+            return Chosen { path, packed, copy, plain, ..chosen };
         }
     }
     chosen
 }
 
 async fn open(path: PathBuf, cache: &Path, unpack: &Unpack) -> Result<Opened, String> {
+    let copy = path.starts_with(cache).then(|| path.clone());
     Ok(match unpack.open(&path, cache).await? {
-        Some((plain, packed)) => Opened { path: plain.path(), packed, plain: Some(plain) },
-        None => Opened { path, packed: Vec::new(), plain: None },
+        Some((plain, packed)) => Opened { path: plain.path(), packed, plain: Some(plain), copy },
+        None => Opened { path, packed: Vec::new(), plain: None, copy },
     })
 }
 

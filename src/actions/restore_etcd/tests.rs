@@ -72,6 +72,7 @@ impl Lab {
             claims: Claims::default(),
             packed: Vec::new(),
             plain: None,
+            copy: None,
         };
         let values = [("at".to_owned(), path("")), ("snapshot".to_owned(), path("snapshot.db"))].into();
         let inventory = parse("test", text, Path::new("/")).unwrap();
