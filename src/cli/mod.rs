@@ -10,6 +10,7 @@ mod man;
 mod pki;
 mod plan;
 mod playbook;
+mod remedy;
 mod restore;
 mod resume;
 mod rollback;
