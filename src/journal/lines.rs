@@ -16,7 +16,11 @@ pub(super) struct Whole {
 
 /// Reads a file's whole records; an unfinished last line is passed over.
 pub(super) fn read_whole(path: &Path) -> Result<Whole, JournalError> {
-    let bytes = std::fs::read(path).map_err(|source| io("read the journal", path, source))?;
+    of_bytes(path, &std::fs::read(path).map_err(|source| io("read the journal", path, source))?)
+}
+
+/// The same of a file's content.
+pub(super) fn of_bytes(path: &Path, bytes: &[u8]) -> Result<Whole, JournalError> {
     let mut whole = Whole { records: Vec::new(), end: 0, sum: FIRST.to_owned() };
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let number = whole.records.len() + 1;

@@ -1,13 +1,13 @@
 //! All that the sources hold, newest first, with the gaps between: a job that missed its time shows there.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::newest::{Offer, gather};
-use super::{Candidate, PassedOver, SnapshotSource, SourceEntry, SourceError, Told};
+use super::newest::{Offer, Opened, gather, open};
+use super::{Candidate, PassedOver, SnapshotSource, SourceEntry, SourceError, Told, Unpack};
 
 /// Gaps on either side of one that it is compared with: where old snapshots are thinned out, gaps are larger for good.
 const NEIGHBOURS: usize = 5;
@@ -91,9 +91,11 @@ impl Listed {
         self.source.label()
     }
 
-    /// A path on the controller that holds it: its own, or a copy under `cache`.
-    pub async fn open(&self, cache: &Path, tell: &Told) -> Result<PathBuf, SourceError> {
-        self.source.open(&self.candidate, cache, tell).await
+    /// The snapshot on the controller: where it is, or a copy under `cache`; unpacked.
+    pub async fn open(&self, cache: &Path, unpack: &Unpack, tell: &Told) -> Result<Opened, SourceError> {
+        let path = self.source.open(&self.candidate, cache, tell).await?;
+        let failed = |reason| SourceError::Read { source_label: self.source(), name: self.candidate.shown(), reason };
+        open(path, cache, unpack).await.map_err(failed)
     }
 }
 

@@ -2,11 +2,15 @@
 # still copy for nobody. All of them can be broken off anywhere. Each is stopped with all that it began; what it began is
 # dead before the script itself goes, and with it its hold on the lock.
 # In: h, seen; uses `state`.
-parent_of() {
-    about=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    set -- ${about##*) }
-    echo "$1 $2"
+# Sets `run` (its state) and `parent` of a process. Nothing here forks for every process of the host.
+about() {
+    { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+    line=${line##*) }
+    run=${line%% *}
+    line=${line#* }
+    parent=${line%% *}
 }
+# Sets `found` to a process and all that it began.
 tree() {
     found=" $1 "
     grown=1
@@ -15,24 +19,25 @@ tree() {
         for p in /proc/[0-9]*; do
             p=${p#/proc/}
             case $found in *" $p "*) continue ;; esac
-            about=$(parent_of "$p") || continue
-            case $found in *" ${about#* } "*) found="$found$p "; grown=1 ;; esac
+            about "$p" || continue
+            case $found in *" $parent "*) found="$found$p "; grown=1 ;; esac
         done
     done
-    echo "$found"
 }
 end_script() {
     kill -s STOP "$1" || return 0
     all=
-    until [ "$all" = "$(tree "$1")" ]; do
-        all=$(tree "$1")
+    tree "$1"
+    until [ "$all" = "$found" ]; do
+        all=$found
         for p in $all; do kill -s STOP "$p" 2>/dev/null || :; done
+        tree "$1"
     done
     for p in $all; do [ "$p" = "$1" ] || kill -s KILL "$p" 2>/dev/null || :; done
     n=0
     for p in $all; do
         [ "$p" != "$1" ] || continue
-        while about=$(parent_of "$p") && [ "${about%% *}" != Z ] && [ "$n" -lt 100 ]; do n=$((n + 1)); sleep 0.1; done
+        while about "$p" && [ "$run" != Z ] && [ "$n" -lt 100 ]; do n=$((n + 1)); sleep 0.1; done
     done
     if [ "$n" -lt 100 ]; then kill -s KILL "$1" || :; else kill -s CONT "$1" || :; fi
 }

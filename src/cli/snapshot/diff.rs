@@ -38,8 +38,8 @@ pub(super) struct Answer {
 struct Side {
     /// The file or name that was asked for.
     name: String,
-    /// Where it lies on this controller.
-    path: String,
+    /// The file on this controller; null when it is not known any more.
+    path: Option<String>,
     /// Whether it is whole.
     whole: bool,
     /// Its newest revision.
@@ -55,10 +55,10 @@ struct Side {
 
 pub(super) async fn run(globals: &Globals, args: &Diff) -> Result<Exit, Fault> {
     let finder = Finder::new(globals);
-    let first = look(finder.find(&args.first).await?).await?;
-    let second = look(finder.find(&args.second).await?).await?;
+    let places = (finder.find(&args.first).await?, finder.find(&args.second).await?);
+    let (first, second) = (look(&places.0).await?, look(&places.1).await?);
     let limit = if args.all { usize::MAX } else { args.limit };
-    let difference = compare(first.path.clone().into(), second.path.clone().into(), limit).await;
+    let difference = compare(places.0.opened.path.clone(), places.1.opened.path.clone(), limit).await;
     let difference = difference.map_err(|reason| Fault::Snapshot {
         message: format!("could not compare: {reason}"),
         help: "`drctl snapshot verify` tells all that is wrong with each".to_owned(),
@@ -70,25 +70,25 @@ pub(super) async fn run(globals: &Globals, args: &Diff) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-async fn look(place: Place) -> Result<Side, Fault> {
+async fn look(place: &Place) -> Result<Side, Fault> {
     let unread = |reason: &str| Fault::Snapshot {
         message: format!("`{}` cannot be read: {reason}", place.name),
         help: format!("`drctl snapshot verify {}` tells all that is wrong with it", place.name),
     };
-    let verified = verified(place.path.clone()).await.map_err(|error| unread(&chain(&error)))?;
+    let verified = verified(&place.opened).await.map_err(|error| unread(&chain(&error)))?;
     let fault = verified.fault();
     let Some(known) = &verified.knowledge else { return Err(unread(fault.unwrap_or_default())) };
     if let Some(fault) = fault {
         warn(&format!("`{}` is not whole: {fault}", place.name));
     }
     Ok(Side {
-        path: place.path.display().to_string(),
+        path: place.path(),
         whole: verified.whole,
         revision: known.totals.revision,
         live_keys: known.totals.live_keys,
         newest_change: known.newest_change().map(|change| change.time),
         kube_system_uid: known.kube_system_uid.clone(),
-        name: place.name,
+        name: place.name.clone(),
     })
 }
 

@@ -1,20 +1,20 @@
 //! `drctl snapshot list`: every snapshot of every source, newest first; whether it is whole, and whether one is missing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use console::style;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::place::{Finder, warn, why};
+use super::place::{Finder, Sources, warn, why};
 use super::table::{Table, count, plain, size};
 use super::{answer, verified};
 use crate::causes::chain;
 use crate::cli::args::{Globals, List};
 use crate::cli::exit::{Exit, Fault};
 use crate::report::human_seconds;
-use crate::sources::{Catalog, Folder, Gap, Listed, SourceEntry, TimeFrom, any_db};
+use crate::sources::{Catalog, Folder, Gap, Listed, TimeFrom, any_db};
 
 /// What its line of JSON is called.
 pub(super) const KIND: &str = "snapshots_listed";
@@ -89,11 +89,11 @@ struct ShownGap {
 
 pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
     let finder = Finder::new(globals);
-    let (sources, cache) = match &args.folder {
-        Some(folder) => (vec![a_folder(folder)?], PathBuf::new()),
+    let sources = match &args.folder {
+        Some(folder) => finder.folder(a_folder(folder)?)?,
         None => finder.sources()?,
     };
-    let catalog = Catalog::of(&sources).await;
+    let catalog = Catalog::of(&sources.entries).await;
     if catalog.listed.is_empty()
         && let Some(failed) = catalog.failed.first()
     {
@@ -105,7 +105,7 @@ pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
     for listed in catalog.listed.iter().take(limit) {
         let mut row = Row::new(listed, now);
         if listed.here || args.fetch {
-            row.read(&finder, listed, &cache).await;
+            row.read(&finder, listed, &sources).await;
         }
         snapshots.push(row);
     }
@@ -123,14 +123,14 @@ pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-fn a_folder(path: &Path) -> Result<SourceEntry, Fault> {
+fn a_folder(path: &Path) -> Result<Folder, Fault> {
     if !path.is_dir() {
         return Err(Fault::Usage {
             message: format!("`{}` is no folder", path.display()),
             help: "name a folder, or pass `--inventory FILE` for the sources in it".to_owned(),
         });
     }
-    Ok(SourceEntry::Folder(Folder { path: path.to_owned(), pattern: any_db() }))
+    Ok(Folder { path: path.to_owned(), pattern: any_db() })
 }
 
 impl Row {
@@ -154,11 +154,11 @@ impl Row {
     }
 
     /// Fills in what only the file itself says.
-    async fn read(&mut self, finder: &Finder<'_>, listed: &Listed, cache: &Path) {
-        let path = finder.open(listed, cache).await;
+    async fn read(&mut self, finder: &Finder<'_>, listed: &Listed, sources: &Sources) {
+        let opened = finder.open(listed, sources).await;
         finder.doing(&format!("reading {}", self.name));
-        let read = match path {
-            Ok(path) => verified(path).await.map_err(|error| chain(&error)),
+        let read = match opened {
+            Ok(opened) => verified(&opened).await.map_err(|error| chain(&error)),
             Err(error) => Err(chain(&error)),
         };
         self.state = State::NotWhole;

@@ -13,7 +13,9 @@ use crate::event::Live;
 use crate::face::{Face, face};
 use crate::inventory;
 use crate::snapshot::time_in_name;
-use crate::sources::{Catalog, Listed, PassedOver, SourceEntry, SourceError, TimeFrom, newest};
+use crate::sources::{
+    Catalog, Folder, Listed, Opened, PassedOver, SourceEntry, SourceError, TimeFrom, Unpack, newest, open,
+};
 
 /// The newest that is whole.
 const LATEST: &str = "latest";
@@ -23,11 +25,26 @@ const LATEST: &str = "latest";
 pub(super) struct Place {
     /// As it was typed, or its name in its source.
     pub(super) name: String,
-    pub(super) path: PathBuf,
+    /// What is in it.
+    pub(super) opened: Opened,
     /// Where it is from, when that is not the path itself.
     pub(super) source: Option<String>,
     pub(super) taken: Option<Timestamp>,
     pub(super) time_from: Option<TimeFrom>,
+}
+
+impl Place {
+    /// The file as it lies on this controller.
+    pub(super) fn path(&self) -> Option<String> {
+        self.opened.file.as_ref().map(|path| path.display().to_string())
+    }
+}
+
+/// Where snapshots are looked for, and how they are opened.
+pub(super) struct Sources {
+    pub(super) entries: Vec<SourceEntry>,
+    cache: PathBuf,
+    unpack: Unpack,
 }
 
 /// What finds snapshots by name.
@@ -56,16 +73,32 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The sources of the inventory, and the folder of copies.
-    pub(super) fn sources(&self) -> Result<(Vec<SourceEntry>, PathBuf), Fault> {
+    /// The sources of the inventory.
+    pub(super) fn sources(&self) -> Result<Sources, Fault> {
         let Some(path) = &self.globals.inventory else {
             return Err(Fault::Usage {
                 message: "no inventory is named".to_owned(),
                 help: "pass `--inventory FILE`, or the path of a file or folder".to_owned(),
             });
         };
-        let sources = inventory::load(path)?.inventory.sources;
-        Ok((sources, state_dir(self.globals)?.join("snapshots")))
+        let inventory = inventory::load(path)?.inventory;
+        Ok(Sources { unpack: Unpack::from(&inventory), cache: self.cache()?, entries: inventory.sources })
+    }
+
+    /// A folder, as if it were the only source.
+    pub(super) fn folder(&self, folder: Folder) -> Result<Sources, Fault> {
+        Ok(Sources { unpack: self.unpack()?, cache: self.cache()?, entries: vec![SourceEntry::Folder(folder)] })
+    }
+
+    /// Copies are kept here.
+    fn cache(&self) -> Result<PathBuf, Fault> {
+        Ok(state_dir(self.globals)?.join("snapshots"))
+    }
+
+    /// Without an inventory, what is encrypted stays so.
+    fn unpack(&self) -> Result<Unpack, Fault> {
+        let Some(path) = &self.globals.inventory else { return Ok(Unpack::default()) };
+        Ok(Unpack::from(&inventory::load(path)?.inventory))
     }
 
     /// The file that a word stands for.
@@ -75,17 +108,17 @@ impl<'a> Finder<'a> {
         }
         let path = Path::new(word);
         if path.exists() || self.globals.inventory.is_none() {
-            return a_file(word);
+            return self.a_file(word).await;
         }
-        let (sources, cache) = self.sources()?;
-        let catalog = Catalog::of(&sources).await;
+        let sources = self.sources()?;
+        let catalog = Catalog::of(&sources.entries).await;
         let found: Vec<&Listed> = catalog.named(word).collect();
         let [listed] = found.as_slice() else { return Err(not_one(word, &found, &catalog.failed)) };
-        let path = self.open(listed, &cache).await.map_err(|error| unusable(&error))?;
+        let opened = self.open(listed, &sources).await.map_err(|error| unusable(&error))?;
         let candidate = &listed.candidate;
         Ok(Place {
             name: candidate.shown(),
-            path,
+            opened,
             source: Some(listed.source()),
             taken: Some(candidate.taken),
             time_from: Some(candidate.time_from),
@@ -93,19 +126,19 @@ impl<'a> Finder<'a> {
     }
 
     /// The listed file on this controller; a copy takes time, and tells so.
-    pub(super) async fn open(&self, listed: &Listed, cache: &Path) -> Result<PathBuf, SourceError> {
+    pub(super) async fn open(&self, listed: &Listed, sources: &Sources) -> Result<Opened, SourceError> {
         if !listed.here {
             self.doing(&format!("fetching {}", listed.candidate.shown()));
         }
-        let path = listed.open(cache, &self.teller()).await;
+        let opened = listed.open(&sources.cache, &sources.unpack, &self.teller()).await;
         self.done();
-        path
+        opened
     }
 
     async fn latest(&self) -> Result<Place, Fault> {
-        let (sources, cache) = self.sources()?;
+        let sources = self.sources()?;
         self.doing("looking for the newest whole snapshot");
-        let search = newest(&sources, &cache, &self.teller()).await;
+        let search = newest(&sources.entries, &sources.cache, &sources.unpack, &self.teller()).await;
         self.done();
         let search = search.map_err(|error| unusable(&error))?;
         for passed in &search.passed_over {
@@ -113,11 +146,32 @@ impl<'a> Finder<'a> {
         }
         let chosen = search.chosen;
         Ok(Place {
-            name: chosen.name,
-            path: chosen.path,
-            source: Some(chosen.source),
+            name: chosen.name.clone(),
+            source: Some(chosen.source.clone()),
             taken: Some(chosen.taken),
             time_from: Some(chosen.time_from),
+            opened: chosen.into(),
+        })
+    }
+
+    async fn a_file(&self, word: &str) -> Result<Place, Fault> {
+        let metadata = std::fs::metadata(word).map_err(|error| no_file(format!("could not open `{word}`: {error}")))?;
+        if !metadata.is_file() {
+            return Err(no_file(format!("`{word}` is no file")));
+        }
+        let path = Path::new(word);
+        let opened = open(path.to_owned(), &self.cache()?, &self.unpack()?).await;
+        let named = path.file_name().and_then(time_in_name);
+        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+        Ok(Place {
+            name: word.to_owned(),
+            opened: opened.map_err(|reason| Fault::Snapshot {
+                message: format!("`{word}` cannot be unpacked: {reason}"),
+                help: "with `--inventory`, its `[age] identity` and `max_unpacked_size` are used".to_owned(),
+            })?,
+            source: None,
+            taken: named.or(modified),
+            time_from: named.map(|_| TimeFrom::Name).or(modified.map(|_| TimeFrom::File)),
         })
     }
 
@@ -143,26 +197,12 @@ pub(super) fn why(PassedOver { name, source, reason }: &PassedOver) -> String {
     if name == PassedOver::ALL { reason.clone() } else { format!("`{name}` of {source}: {reason}") }
 }
 
-fn a_file(word: &str) -> Result<Place, Fault> {
-    let usage = |message: String| Fault::Usage {
+fn no_file(message: String) -> Fault {
+    Fault::Usage {
         message,
         help: "name a file, or pass `--inventory FILE` and `latest` or a name that `drctl snapshot list` shows"
             .to_owned(),
-    };
-    let metadata = std::fs::metadata(word).map_err(|error| usage(format!("could not open `{word}`: {error}")))?;
-    if !metadata.is_file() {
-        return Err(usage(format!("`{word}` is no file")));
     }
-    let path = Path::new(word);
-    let named = path.file_name().and_then(time_in_name);
-    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-    Ok(Place {
-        name: word.to_owned(),
-        path: path.to_owned(),
-        source: None,
-        taken: named.or(modified),
-        time_from: named.map(|_| TimeFrom::Name).or(modified.map(|_| TimeFrom::File)),
-    })
 }
 
 fn not_one(word: &str, found: &[&Listed], failed: &[PassedOver]) -> Fault {
