@@ -1,12 +1,18 @@
 //! The snapshot reader beside real etcd, and against files that are not what they should be.
 #![expect(clippy::unwrap_used, reason = "tests say what went wrong by panicking")]
 
+#[path = "snapshot/command.rs"]
+mod command;
 #[path = "snapshot/etcd.rs"]
 mod etcd;
+#[path = "snapshot/forms.rs"]
+mod forms;
 #[path = "snapshot/ills.rs"]
 mod ills;
 #[path = "snapshot/origin.rs"]
 mod origin;
+#[path = "snapshot/writer.rs"]
+mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -97,7 +103,7 @@ async fn compare(client: &mut Client, file: &Path) {
         let pair = (kv.value.clone(), kv.create_revision, kv.mod_revision, kv.version, kv.lease);
         assert!(found.insert(kv.key.clone(), pair).is_none(), "a key is shown once");
     });
-    let totals = totals.unwrap();
+    let totals = totals.unwrap().totals;
     assert!(found == expected, "the pairs differ");
     assert_eq!(totals.live_keys, u64::try_from(all.count()).unwrap());
     assert_eq!(totals.revision, all.header().unwrap().revision());

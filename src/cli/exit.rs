@@ -124,6 +124,8 @@ pub(super) enum Fault {
     Held(String),
     /// Another run has worked on the target since.
     Superseded { by: String },
+    /// A snapshot that cannot be had or read.
+    Snapshot { message: String, help: String },
     /// The journal cannot be written.
     Engine(EngineError),
     /// A file could not be written.
@@ -144,7 +146,7 @@ impl Fault {
                 | RunsError::Journal(JournalError::Empty { .. }),
             ) => Exit::Usage,
             Self::Checks(findings) if findings.iter().any(|finding| finding.name == crate::check::HELD) => Exit::Held,
-            Self::Checks(_) | Self::Target(_) | Self::NotBegun(_) => Exit::Checks,
+            Self::Checks(_) | Self::Target(_) | Self::NotBegun(_) | Self::Snapshot { .. } => Exit::Checks,
             Self::Io { .. } => Exit::Usage,
             Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) | Self::MayHold { .. } => Exit::Stopped,
         }
@@ -180,7 +182,7 @@ impl Fault {
     fn words(&self) -> (String, String) {
         match self {
             Self::Load(error) => (chain(error.as_ref()), error.help().map(|help| help.to_string()).unwrap_or_default()),
-            Self::Usage { message, help } => (message.clone(), help.clone()),
+            Self::Usage { message, help } | Self::Snapshot { message, help } => (message.clone(), help.clone()),
             Self::Checks(findings) => (failed(findings), accepting(findings)),
             Self::Runs(error) => (chain(error), remedy::of_runs(error)),
             Self::NotBegun(error) => (

@@ -75,6 +75,11 @@ pub fn report_line(report: &Report) -> String {
     serde_json::to_string(&Line { kind: "report", at: report.last, data: &data }).unwrap_or_default()
 }
 
+/// The line of a command that answers one question.
+pub(crate) fn answer_line<T: Serialize>(kind: &'static str, data: &T) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Line { kind, at: Timestamp::now(), data })
+}
+
 /// The line of a run whose journal cannot be read.
 pub fn unreadable_line(run: &str, error: &JournalError) -> String {
     let never_begun = matches!(error, JournalError::Empty { .. });

@@ -2,6 +2,7 @@
 
 mod any_path;
 mod cache;
+mod catalog;
 mod download;
 mod folder;
 mod newest;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use cache::sweep;
+pub use catalog::{Catalog, Gap, Listed};
 pub use folder::Folder;
 pub(crate) use folder::any_db;
 pub use newest::{PassedOver, Search, newest, still_there};
@@ -98,6 +100,11 @@ impl SourceEntry {
         }
     }
 
+    /// Whether its files can be read where they are, without a copy of them.
+    fn is_here(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
+
     /// The source itself; nothing is asked of it yet.
     fn source(&self) -> Result<Arc<dyn SnapshotSource>, SourceError> {
         Ok(match self {
@@ -123,7 +130,7 @@ impl Candidate {
 }
 
 /// What a snapshot's time was read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeFrom {
     /// The file's name.

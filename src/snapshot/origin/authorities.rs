@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -13,20 +14,23 @@ use crate::snapshot::whole::Sha256Sum;
 
 /// More than any cluster has; the rest is not looked at.
 const MOST: usize = 64;
+/// Longer than any certificate of an authority.
+const LONGEST: usize = 64 << 10;
 
 /// A certificate authority that the snapshot shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Authority {
     /// Its certificate.
     pub pem: String,
     /// The certificate's fingerprint.
+    #[schemars(with = "String")]
     pub sha256: Sha256Sum,
     /// Which objects show it.
     pub found_in: BTreeSet<Witness>,
 }
 
 /// An object that shows an authority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Witness {
     /// `kube-public/cluster-info`: what nodes that join are told.
@@ -39,6 +43,13 @@ pub enum Witness {
     ServiceAccountToken,
 }
 
+impl Authority {
+    /// All certificates, one after the other.
+    pub fn bundle(all: &[Self]) -> String {
+        all.iter().map(|authority| authority.pem.as_str()).collect()
+    }
+}
+
 /// Adds the certificates of a PEM text; false when there is none in it.
 pub(super) fn add(all: &mut Vec<Authority>, pem: &[u8], witness: Witness) -> bool {
     let mut any = false;
@@ -47,7 +58,7 @@ pub(super) fn add(all: &mut Vec<Authority>, pem: &[u8], witness: Witness) -> boo
         let sha256 = Sha256Sum(Sha256::digest(&der).into());
         if let Some(known) = all.iter_mut().find(|known| known.sha256 == sha256) {
             known.found_in.insert(witness);
-        } else if all.len() < MOST {
+        } else if all.len() < MOST && der.len() <= LONGEST {
             all.push(Authority { pem: encode(&der), sha256, found_in: BTreeSet::from([witness]) });
         }
     }

@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bolt::Pages;
 use super::keyspace::{Keyspace, ReadError, Store, Totals};
 use super::kubernetes::{Cipher, NodeAddress, Taint};
 use crate::inventory::Secret;
@@ -23,11 +25,13 @@ pub use kubeadm::ClusterConfiguration;
 use gather::Gathering;
 
 /// What a snapshot says.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Knowledge {
     /// Revision and counts.
     #[serde(flatten)]
     pub totals: Totals,
+    /// What the file's pages are.
+    pub pages: Pages,
     /// What etcd says of itself: its version, its members.
     pub etcd: Store,
     /// The cluster's certificate authorities.
@@ -60,7 +64,7 @@ pub struct Knowledge {
 }
 
 /// A node as it was.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Node {
     /// Its name.
     pub name: String,
@@ -79,7 +83,7 @@ pub struct Node {
 }
 
 /// A clock that leaves its time in objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
     /// Leases of the controller manager, the scheduler and their like, renewed every few seconds.
@@ -93,16 +97,17 @@ pub enum Clock {
 }
 
 /// A time, and the key that holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
     /// When.
+    #[schemars(with = "String")]
     pub time: Timestamp,
     /// The object's key.
     pub key: String,
 }
 
 /// How many objects, and how large.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Count {
     /// Objects.
     pub objects: u64,
@@ -111,7 +116,7 @@ pub struct Count {
 }
 
 /// Objects encrypted in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Encrypted {
     /// Their resource, such as `secrets`.
     pub resource: String,
@@ -123,7 +128,7 @@ pub struct Encrypted {
 }
 
 /// An object that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unread {
     /// Its key.
     pub key: String,
@@ -134,10 +139,14 @@ pub struct Unread {
 impl Knowledge {
     /// Reads a snapshot. Whether its bytes are right is [`examine`](super::examine)'s question, not asked here.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let keyspace = Keyspace::open(path)?;
+        Self::of(&Keyspace::open(path)?)
+    }
+
+    /// Gathers it all in one walk.
+    pub fn of(keyspace: &Keyspace) -> Result<Self, ReadError> {
         let mut gathering = Gathering::default();
-        let totals = keyspace.for_each_live(|record| gathering.take(record))?;
-        Ok(gathering.finish(totals, keyspace.store().clone()))
+        let walked = keyspace.for_each_live(|record| gathering.take(record))?;
+        Ok(gathering.finish(walked, keyspace.store().clone()))
     }
 
     /// The newest time in it: when the data was alive. It is as right as the clocks of the cluster were.
@@ -160,11 +169,6 @@ impl Knowledge {
     /// The nodes that were its control plane.
     pub fn control_plane(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| node.is_control_plane())
-    }
-
-    /// All certificates of the cluster's authorities, one after the other.
-    pub fn authorities_pem(&self) -> String {
-        self.authorities.iter().map(|authority| authority.pem.as_str()).collect()
     }
 }
 
