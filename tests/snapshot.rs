@@ -97,7 +97,7 @@ async fn compare(client: &mut Client, file: &Path) {
         let pair = (kv.value.clone(), kv.create_revision, kv.mod_revision, kv.version, kv.lease);
         assert!(found.insert(kv.key.clone(), pair).is_none(), "a key is shown once");
     });
-    let totals = totals.unwrap();
+    let totals = totals.unwrap().totals;
     assert!(found == expected, "the pairs differ");
     assert_eq!(totals.live_keys, u64::try_from(all.count()).unwrap());
     assert_eq!(totals.revision, all.header().unwrap().revision());

@@ -22,7 +22,7 @@ pub mod origin;
 pub mod whole;
 
 pub use claims::{ClaimedNode, Claims, taint_text};
-pub use keyspace::{Keyspace, ReadError, Store, Totals};
+pub use keyspace::{Keyspace, ReadError, Store, Totals, Walked};
 pub use name::{fits, time_in_name};
-pub use origin::Knowledge;
+pub use origin::{Knowledge, Node};
 pub use whole::{ExamineError, Examined, Verdict, examine};

@@ -148,7 +148,7 @@ fn another_programs_database() {
     // The list of buckets is the last thing that etcd wrote.
     let name = (0..bytes.len()).rfind(|&at| bytes[at..].starts_with(b"key")).unwrap();
     put(&mut bytes, name, b"kex");
-    assert!(matches!(Ill::new(&bytes).read(), Err(ReadError::Foreign)));
+    assert!(matches!(Ill::new(&bytes).read(), Err(ReadError::Foreign { .. })));
 }
 
 #[test]

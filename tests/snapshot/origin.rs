@@ -8,7 +8,7 @@ use std::process::Command;
 use drctl::inventory::Secret;
 use drctl::pki::service_account::{self, Proof};
 use drctl::pki::{self, Certificate, PublicKey, Tie};
-use drctl::snapshot::origin::{Clock, Witness};
+use drctl::snapshot::origin::{Authority, Clock, Witness};
 use drctl::snapshot::{Keyspace, Knowledge, Verdict, examine, time_in_name};
 use jiff::SignedDuration;
 
@@ -108,7 +108,7 @@ fn the_clusters_authority_is_told_from_others() {
     assert_eq!(known.authorities.len(), 1);
     let all = [Witness::ClusterInfo, Witness::ApiServerAuthentication, Witness::RootCa, Witness::ServiceAccountToken];
     assert!(all.iter().all(|witness| known.authorities[0].found_in.contains(witness)));
-    let ours = Certificate::all_in(known.authorities_pem().as_bytes()).unwrap();
+    let ours = Certificate::all_in(Authority::bundle(&known.authorities).as_bytes()).unwrap();
 
     let key = Secret::new(backup.read("pki/ca.key"));
     let examined = pki::examine(&backup.read("pki/ca.crt"), &key, time_in_name(&backup.cluster["SNAPSHOT"]).unwrap());

@@ -160,6 +160,7 @@ mod tests {
             name: "master".to_owned(),
             control_plane: true,
             taints: vec!["a/b=c:NoExecute".to_owned(), "node.kubernetes.io/unreachable:NoExecute".to_owned()],
+            ..ClaimedNode::default()
         };
         let init: serde_json::Value = serde_json::from_str(&init_configuration(OLDEST, &node, Some(&before))).unwrap();
         assert_eq!(init["nodeRegistration"]["taints"], json!([{"key": "a/b", "value": "c", "effect": "NoExecute"}]));
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn a_node_that_had_no_taints_gets_none() {
         let node = Node { name: "m".to_owned(), address: "10.0.0.1".to_owned() };
-        let before = ClaimedNode { name: "m".to_owned(), control_plane: true, taints: Vec::new() };
+        let before = ClaimedNode { name: "m".to_owned(), control_plane: true, ..ClaimedNode::default() };
         let init: serde_json::Value = serde_json::from_str(&init_configuration(OLDEST, &node, Some(&before))).unwrap();
         assert_eq!(init["nodeRegistration"]["taints"], json!([]));
     }

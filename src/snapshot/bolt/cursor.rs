@@ -2,13 +2,13 @@
 
 use super::error::{BoltError, Fault};
 use super::page::{Entry, Page};
-use super::{Bolt, Bucket, Root};
+use super::{Bolt, Bucket, Reached, Root};
 
 /// A real tree has a handful of levels: bbolt's branches hold dozens of children.
 const MOST_LEVELS: usize = 64;
 /// The most that the pages of all levels may take, with their overflow: some values of etcd's greatest recommended
-/// request, and far below the memory of a host.
-const MOST_BYTES: u64 = 64 << 20;
+/// request (10 MiB), and far below the memory of a host.
+const MOST_BYTES: u64 = 32 << 20;
 
 /// Which end a walk begins at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +19,21 @@ pub enum Direction {
     Backward,
 }
 
+/// What a tree holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    Buckets,
+    Values,
+}
+
 /// Gives a bucket's entries one after the other.
 #[derive(Debug)]
 pub struct Cursor<'a> {
     bolt: &'a Bolt,
     direction: Direction,
+    holds: Holds,
     levels: Vec<Level>,
-    visited: Visited,
+    reached: &'a mut Reached,
     /// The memory of a page that is done with.
     spare: Vec<u8>,
     /// The key before, to see that leaves follow each other in order.
@@ -40,9 +48,14 @@ struct Level {
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bolt: &'a Bolt, bucket: &Bucket, direction: Direction) -> Result<Self, BoltError> {
-        let visited = Visited::new(bolt);
-        let mut cursor = Self { bolt, direction, levels: Vec::new(), visited, spare: Vec::new(), last: None };
+    pub(super) fn new(
+        bolt: &'a Bolt,
+        bucket: &Bucket,
+        direction: Direction,
+        holds: Holds,
+        reached: &'a mut Reached,
+    ) -> Result<Self, BoltError> {
+        let mut cursor = Self { bolt, direction, holds, levels: Vec::new(), reached, spare: Vec::new(), last: None };
         match &bucket.root {
             Root::Page(number) => cursor.enter(*number)?,
             Root::Inline { within, bytes } => {
@@ -74,9 +87,18 @@ impl<'a> Cursor<'a> {
                 self.follows(index)?;
             }
             // The borrow checker can't see that the loop ends here, so the level is looked up again.
-            return self.levels.last().map(|level| level.page.entry(index)).transpose();
+            return self.levels.last().map(|level| self.expected(&level.page, index)).transpose();
         }
         Ok(None)
+    }
+
+    fn expected<'p>(&self, page: &'p Page, index: u16) -> Result<Entry<'p>, BoltError> {
+        let entry = page.entry(index)?;
+        match (self.holds, entry.is_bucket) {
+            (Holds::Buckets, false) => Err(page.wrong(index, Fault::NotBucket { index })),
+            (Holds::Values, true) => Err(page.wrong(index, Fault::Nested { index })),
+            (Holds::Buckets, true) | (Holds::Values, false) => Ok(entry),
+        }
     }
 
     fn enter(&mut self, number: u64) -> Result<(), BoltError> {
@@ -91,7 +113,7 @@ impl<'a> Cursor<'a> {
         let held: u64 = self.levels.iter().map(|level| level.page.size()).sum();
         let limit = MOST_BYTES.saturating_sub(held);
         let page = Page::read(self.bolt, number, limit, std::mem::take(&mut self.spare))?;
-        if !self.visited.mark(number) {
+        if !self.reached.mark(number, page.size() / u64::from(self.bolt.meta().page_size)) {
             return Err(wrong(Fault::Twice));
         }
         self.levels.push(Level { page, done: 0 });
@@ -137,26 +159,5 @@ impl Level {
             Direction::Forward => self.done - 1,
             Direction::Backward => left - 1,
         })
-    }
-}
-
-/// One bit for each page of the file.
-#[derive(Debug)]
-struct Visited(Vec<u64>);
-
-impl Visited {
-    /// Pages beyond the file's end can't be read, so the high-water mark alone does not decide how much memory is taken.
-    fn new(bolt: &Bolt) -> Self {
-        let pages = bolt.meta().high_water.min(bolt.size() / u64::from(bolt.meta().page_size) + 1);
-        Self(vec![0; usize::try_from(pages / 64 + 1).unwrap_or(0)])
-    }
-
-    /// Marks a page; false when it was marked before.
-    fn mark(&mut self, page: u64) -> bool {
-        let Some(word) = usize::try_from(page / 64).ok().and_then(|at| self.0.get_mut(at)) else { return false };
-        let bit = 1 << (page % 64);
-        let fresh = *word & bit == 0;
-        *word |= bit;
-        fresh
     }
 }

@@ -2,6 +2,21 @@
 
 use thiserror::Error;
 
+/// A page, as errors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its number.
+    pub page: u64,
+    /// Where in the file it begins.
+    pub offset: u64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "page {} at offset {}", self.page, self.offset)
+    }
+}
+
 /// A file that could not be read as bbolt.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -103,10 +118,54 @@ pub enum Fault {
         /// How deep is read at most.
         limit: usize,
     },
-    /// A bucket's header is short.
-    #[error("holds a bucket header of {length} bytes")]
+    /// A bucket's value is neither a header nor a header with a small page behind it.
+    #[error("holds a bucket of {length} bytes, which is neither a header nor a page kept within")]
     BrokenBucket {
         /// Its length.
         length: usize,
+    },
+    /// A value among the top-level buckets.
+    #[error("element {index} is a value where all are buckets")]
+    NotBucket {
+        /// Which element.
+        index: u16,
+    },
+    /// A bucket within a bucket.
+    #[error("element {index} is a bucket where all are values")]
+    Nested {
+        /// Which element.
+        index: u16,
+    },
+    /// More buckets, or longer names, than a program that drctl reads files of has.
+    #[error("has more than {limit} buckets, or one with a name of more than {name} bytes")]
+    TooManyBuckets {
+        /// How many are read at most.
+        limit: usize,
+        /// How long a name is at most.
+        name: usize,
+    },
+    /// Not the list of free pages.
+    #[error("expected the list of free pages, found flags {flags:#06x}")]
+    NoFreelist {
+        /// What it says.
+        flags: u16,
+    },
+    /// More free pages than the list has room for.
+    #[error("lists {count} free pages, more than fit")]
+    TooManyFree {
+        /// How many it says.
+        count: u64,
+    },
+    /// A free page that the file does not have.
+    #[error("lists page {page} as free, which is none of the file's")]
+    FreeOutside {
+        /// The page.
+        page: u64,
+    },
+    /// A free page that a tree uses, or that is listed twice: the next write would destroy it.
+    #[error("lists page {page} as free, which is in use or listed already")]
+    FreeInUse {
+        /// The page.
+        page: u64,
     },
 }

@@ -3,24 +3,34 @@
 //! Every page is read by position when its turn comes, so a walk holds one page per level of the tree (and a bit per
 //! page of the file), however large the file is, and a file that ends early is an error instead of a signal.
 //! Nothing in the file is believed: each number is checked against the page, the file and the meta page's high-water
-//! mark before it is used, a page is read at most once per walk, and the tree's depth is bounded. So a walk ends, whatever the
-//! bytes are.
+//! mark before it is used, no page belongs to two trees or to one tree twice, and the trees' depth is bounded. So a walk
+//! ends, whatever the bytes are.
 
 mod cursor;
 mod error;
+mod freelist;
 mod meta;
 mod page;
+mod reached;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 pub use cursor::{Cursor, Direction};
-pub use error::{BoltError, Fault};
+pub use error::{BoltError, Fault, Place};
+pub use freelist::Pages;
 pub use meta::{Meta, MetaFault, Metas};
 pub use page::Entry;
+pub use reached::Reached;
 
+use cursor::Holds;
 use page::HEADER_SIZE;
+
+/// etcd has ten.
+const MOST_BUCKETS: usize = 256;
+/// The longest of etcd's has fifteen bytes.
+const LONGEST_NAME: usize = 255;
 
 /// A bbolt file, open for reading.
 #[derive(Debug)]
@@ -66,20 +76,56 @@ impl Bolt {
         self.size
     }
 
-    /// The top-level bucket of that name; `None` when there is none.
-    pub fn bucket(&self, name: &[u8]) -> Result<Option<Bucket>, BoltError> {
-        let mut top = Cursor::new(self, &Bucket { root: Root::Page(self.meta.root) }, Direction::Forward)?;
-        while let Some(entry) = top.next()? {
-            if entry.is_bucket && entry.key == name {
-                return Bucket::parse(entry.value, entry.page).map(Some);
+    /// No page reached yet: what walks over one file share.
+    pub fn nothing_reached(&self) -> Reached {
+        Reached::new(self)
+    }
+
+    /// The top-level buckets with their names, in order.
+    pub fn buckets(&self, reached: &mut Reached) -> Result<Vec<(Vec<u8>, Bucket)>, BoltError> {
+        let top = Bucket { root: Root::Page(self.meta.root) };
+        let mut cursor = Cursor::new(self, &top, Direction::Forward, Holds::Buckets, reached)?;
+        let mut found = Vec::new();
+        while let Some(entry) = cursor.next()? {
+            if found.len() == MOST_BUCKETS || entry.key.len() > LONGEST_NAME {
+                let fault = Fault::TooManyBuckets { limit: MOST_BUCKETS, name: LONGEST_NAME };
+                return Err(at(entry.place, fault));
             }
+            found.push((entry.key.to_vec(), self.bucket(&entry)?));
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// Walks a bucket's keys in order, or in the opposite order.
-    pub fn walk(&self, bucket: &Bucket, direction: Direction) -> Result<Cursor<'_>, BoltError> {
-        Cursor::new(self, bucket, direction)
+    pub fn walk<'a>(
+        &'a self,
+        bucket: &Bucket,
+        direction: Direction,
+        reached: &'a mut Reached,
+    ) -> Result<Cursor<'a>, BoltError> {
+        Cursor::new(self, bucket, direction, Holds::Values, reached)
+    }
+
+    /// What the pages are, once every bucket was walked to its end.
+    pub fn pages(&self, reached: Reached) -> Result<Pages, BoltError> {
+        freelist::settle(self, reached)
+    }
+
+    /// A bucket's value is `u64 root, u64 sequence`, then the page itself when the root is 0.
+    fn bucket(&self, entry: &Entry<'_>) -> Result<Bucket, BoltError> {
+        let length = entry.value.len();
+        let broken = || at(entry.place, Fault::BrokenBucket { length });
+        let (root, rest) = entry.value.split_first_chunk::<8>().ok_or_else(broken)?;
+        let inline = rest.get(8..).ok_or_else(broken)?;
+        // bbolt keeps a page within up to a quarter of a page's size.
+        let fits = HEADER_SIZE <= inline.len() && inline.len() as u64 <= u64::from(self.meta.page_size);
+        Ok(Bucket {
+            root: match u64::from_le_bytes(*root) {
+                0 if !fits => return Err(broken()),
+                0 => Root::Inline { within: entry.place.page, bytes: inline.to_vec() },
+                page => Root::Page(page),
+            },
+        })
     }
 
     fn read_at(&self, into: &mut [u8], page: u64, offset: u64) -> Result<(), BoltError> {
@@ -93,18 +139,6 @@ impl Bolt {
     }
 }
 
-impl Bucket {
-    /// A bucket's value is `u64 root, u64 sequence`, then the page itself when the root is 0.
-    fn parse(value: &[u8], within: u64) -> Result<Self, BoltError> {
-        let broken = || BoltError::Page { page: within, offset: 0, fault: Fault::BrokenBucket { length: value.len() } };
-        let (root, rest) = value.split_first_chunk::<8>().ok_or_else(broken)?;
-        let inline = rest.get(8..).ok_or_else(broken)?;
-        Ok(Self {
-            root: match u64::from_le_bytes(*root) {
-                0 if inline.len() < HEADER_SIZE => return Err(broken()),
-                0 => Root::Inline { within, bytes: inline.to_vec() },
-                page => Root::Page(page),
-            },
-        })
-    }
+fn at(place: Place, fault: Fault) -> BoltError {
+    BoltError::Page { page: place.page, offset: place.offset, fault }
 }

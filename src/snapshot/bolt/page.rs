@@ -1,7 +1,7 @@
 //! One page: its header and its elements, each checked before it is used.
 
 use super::Bolt;
-use super::error::{BoltError, Fault};
+use super::error::{BoltError, Fault, Place};
 
 pub(super) const HEADER_SIZE: usize = 16;
 const ELEMENT_SIZE: usize = 16;
@@ -29,10 +29,10 @@ pub struct Entry<'a> {
     pub key: &'a [u8],
     /// The value; of a bucket, its header.
     pub value: &'a [u8],
-    /// Whether it is a bucket within the bucket.
-    pub is_bucket: bool,
+    /// Whether it is a bucket.
+    pub(super) is_bucket: bool,
     /// The page that holds it.
-    pub page: u64,
+    pub place: Place,
 }
 
 impl Page {
@@ -145,7 +145,7 @@ impl Page {
             key,
             value: self.slice(index, value, u32_at(&self.bytes, at + 12))?,
             is_bucket: u32_at(&self.bytes, at) & BUCKET != 0,
-            page: self.number,
+            place: Place { page: self.number, offset: self.offset },
         })
     }
 
@@ -158,7 +158,7 @@ impl Page {
         self.bytes.get(start..end).ok_or_else(|| self.wrong(index, Fault::OutsidePage { index }))
     }
 
-    fn wrong(&self, index: u16, fault: Fault) -> BoltError {
+    pub(super) fn wrong(&self, index: u16, fault: Fault) -> BoltError {
         let within = u64::try_from(Self::element(index)).unwrap_or(0);
         BoltError::Page { page: self.number, offset: self.offset.saturating_add(within), fault }
     }

@@ -13,6 +13,8 @@ use crate::snapshot::whole::Sha256Sum;
 
 /// More than any cluster has; the rest is not looked at.
 const MOST: usize = 64;
+/// Longer than any certificate of an authority.
+const LONGEST: usize = 64 << 10;
 
 /// A certificate authority that the snapshot shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +41,13 @@ pub enum Witness {
     ServiceAccountToken,
 }
 
+impl Authority {
+    /// All certificates, one after the other.
+    pub fn bundle(all: &[Self]) -> String {
+        all.iter().map(|authority| authority.pem.as_str()).collect()
+    }
+}
+
 /// Adds the certificates of a PEM text; false when there is none in it.
 pub(super) fn add(all: &mut Vec<Authority>, pem: &[u8], witness: Witness) -> bool {
     let mut any = false;
@@ -47,7 +56,7 @@ pub(super) fn add(all: &mut Vec<Authority>, pem: &[u8], witness: Witness) -> boo
         let sha256 = Sha256Sum(Sha256::digest(&der).into());
         if let Some(known) = all.iter_mut().find(|known| known.sha256 == sha256) {
             known.found_in.insert(witness);
-        } else if all.len() < MOST {
+        } else if all.len() < MOST && der.len() <= LONGEST {
             all.push(Authority { pem: encode(&der), sha256, found_in: BTreeSet::from([witness]) });
         }
     }

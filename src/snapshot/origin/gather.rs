@@ -13,7 +13,7 @@ use super::authorities::{self, Witness};
 use super::kubeadm::{ClusterConfiguration, KINDS, Kubeconfig};
 use super::{Change, Clock, Encrypted, Knowledge, Node, Unread};
 use crate::inventory::Secret;
-use crate::snapshot::keyspace::{KeyValue, Store, Totals};
+use crate::snapshot::keyspace::{KeyValue, Store, Walked};
 use crate::snapshot::kubernetes::{
     AnyObject, Cipher, ConfigMap, Event, Lease, NodeObject, PREFIX, SecretObject, Time, Unreadable, cipher, decode,
     resource,
@@ -23,6 +23,14 @@ use crate::snapshot::kubernetes::{
 const MOST_TOKENS: usize = 8;
 /// What is listed by name is listed up to here; counts go on.
 const MOST_LISTED: usize = 100_000;
+/// More API servers than any cluster has.
+const MOST_SERVERS: usize = 1000;
+/// Bytes that all nodes together may take: twenty thousand of them.
+const MOST_NODES: usize = 32 << 20;
+/// Group, resource, namespace and name with their separators are shorter.
+const LONGEST_KEY: usize = 1024;
+/// Certificates and tokens are a few kilobytes.
+const LONGEST_TOKEN: usize = 64 << 10;
 /// Unread objects listed: enough to see what is wrong.
 const MOST_UNREAD: usize = 100;
 const ROLE: &str = "node-role.kubernetes.io/";
@@ -34,17 +42,16 @@ pub(super) struct Gathering {
     known: Knowledge,
     namespaces: BTreeSet<String>,
     nodes: BTreeMap<String, Node>,
+    nodes_size: usize,
     api_servers: BTreeSet<String>,
     encrypted: BTreeMap<(String, Cipher), u64>,
 }
 
 impl Gathering {
     pub(super) fn take(&mut self, record: &KeyValue) {
-        let Some((key, path)) =
-            std::str::from_utf8(&record.key).ok().and_then(|key| Some((key, key.strip_prefix(PREFIX)?)))
-        else {
-            return;
-        };
+        let key = Some(&record.key).filter(|key| key.len() <= LONGEST_KEY).map(|key| std::str::from_utf8(key));
+        let Some(Ok(key)) = key else { return };
+        let Some(path) = key.strip_prefix(PREFIX) else { return };
         let resource = resource(path);
         let parts: Vec<&str> = path.splitn(5, '/').collect();
         self.look(key, &parts, &record.value);
@@ -77,7 +84,7 @@ impl Gathering {
             ["leases", namespace, _] => self.lease(at, namespace, value),
             ["events", _, _] => self.event(at, value),
             ["services", "endpoints", "kube-system", _] => self.leader(at, value),
-            ["masterleases", address] if self.api_servers.len() < MOST_LISTED => {
+            ["masterleases", address] if self.api_servers.len() < MOST_SERVERS => {
                 self.api_servers.insert(address.to_owned());
             }
             ["namespaces", name] => self.namespace(at, name, value),
@@ -168,7 +175,8 @@ impl Gathering {
         if let Some(pem) = secret.data.get("ca.crt") {
             self.authority(at, Some(pem), Witness::ServiceAccountToken);
         }
-        self.known.service_account_tokens.extend(secret.data.remove("token").map(Secret::new));
+        let token = secret.data.remove("token").filter(|token| token.len() <= LONGEST_TOKEN);
+        self.known.service_account_tokens.extend(token.map(Secret::new));
     }
 
     fn node(&mut self, at: &str, value: &[u8]) {
@@ -177,9 +185,6 @@ impl Gathering {
         let status = node.status.unwrap_or_default();
         for condition in &status.conditions {
             self.change(at, Clock::NodeStatus, condition.last_heartbeat_time);
-        }
-        if self.nodes.len() == MOST_LISTED {
-            return;
         }
         let mut roles: Vec<String> =
             metadata.labels.keys().filter_map(|label| label.strip_prefix(ROLE)).map(str::to_owned).collect();
@@ -193,7 +198,13 @@ impl Gathering {
             ready: status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True"),
             addresses: status.addresses,
         };
-        self.nodes.insert(metadata.name, node);
+        // What is long in a node is what it says of itself, which is text.
+        self.nodes_size += serde_json::to_vec(&node).map_or(MOST_NODES, |text| text.len());
+        if self.nodes_size <= MOST_NODES {
+            self.nodes.insert(metadata.name, node);
+        } else {
+            self.unread(at, "one node too many: not kept".to_owned());
+        }
     }
 
     fn lease(&mut self, at: &str, namespace: &str, value: &[u8]) {
@@ -246,10 +257,11 @@ impl Gathering {
         }
     }
 
-    pub(super) fn finish(self, totals: Totals, etcd: Store) -> Knowledge {
+    pub(super) fn finish(self, Walked { totals, pages }: Walked, etcd: Store) -> Knowledge {
         let encrypted = self.encrypted.into_iter();
         Knowledge {
             totals,
+            pages,
             etcd,
             nodes: self.nodes.into_values().collect(),
             api_servers: self.api_servers.into_iter().collect(),

@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::bolt::Pages;
 use super::keyspace::{Keyspace, ReadError, Store, Totals};
 use super::kubernetes::{Cipher, NodeAddress, Taint};
 use crate::inventory::Secret;
@@ -28,6 +29,8 @@ pub struct Knowledge {
     /// Revision and counts.
     #[serde(flatten)]
     pub totals: Totals,
+    /// What the file's pages are.
+    pub pages: Pages,
     /// What etcd says of itself: its version, its members.
     pub etcd: Store,
     /// The cluster's certificate authorities.
@@ -111,7 +114,7 @@ pub struct Count {
 }
 
 /// Objects encrypted in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encrypted {
     /// Their resource, such as `secrets`.
     pub resource: String,
@@ -136,8 +139,8 @@ impl Knowledge {
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let keyspace = Keyspace::open(path)?;
         let mut gathering = Gathering::default();
-        let totals = keyspace.for_each_live(|record| gathering.take(record))?;
-        Ok(gathering.finish(totals, keyspace.store().clone()))
+        let walked = keyspace.for_each_live(|record| gathering.take(record))?;
+        Ok(gathering.finish(walked, keyspace.store().clone()))
     }
 
     /// The newest time in it: when the data was alive. It is as right as the clocks of the cluster were.
@@ -160,11 +163,6 @@ impl Knowledge {
     /// The nodes that were its control plane.
     pub fn control_plane(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| node.is_control_plane())
-    }
-
-    /// All certificates of the cluster's authorities, one after the other.
-    pub fn authorities_pem(&self) -> String {
-        self.authorities.iter().map(|authority| authority.pem.as_str()).collect()
     }
 }
 
