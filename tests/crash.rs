@@ -23,6 +23,7 @@ const STEPS: [&str; 15] = [
     "kubeadm-init",
     "api-up",
     "verify-etcd",
+    "masterleases",
     "verify-cluster",
 ];
 
