@@ -88,7 +88,7 @@ fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
     let host = lab.host("origin", "light", "10.77.0.30", &["--etcd", "3.4"]);
     let snapshots = std::fs::read_dir(backup.join("snapshots")).expect("the backup's snapshots");
     let saved = snapshots.map(|entry| entry.expect("a snapshot").path()).next().expect("a snapshot");
-    std::fs::copy(saved, format!("{}/root/snapshot.db", host.field("upper"))).expect("the snapshot");
+    std::fs::copy(saved, format!("{}/root/snapshot.db", host.field("merged"))).expect("the snapshot");
     host.sh("rm -rf /var/lib/etcd; ETCDCTL_API=3 etcdctl snapshot restore /root/snapshot.db --data-dir /var/lib/etcd");
     host.sh(&daemon("3.4", PLAIN));
     // Addresses of equal length: the values are encoded with their lengths.

@@ -2,11 +2,16 @@
 //! [`look`] asks the sources, the target and the network once; each entry of [`CHECKS`] is a
 //! pure judgement over what was seen. So everything that is wrong is told at once.
 
+mod address;
+mod cluster;
 mod contact;
 mod control_plane;
+mod data_time;
+mod encryption;
 mod host;
 mod look;
 mod pki;
+mod service_accounts;
 mod snapshot;
 mod space;
 mod tools;
@@ -15,13 +20,26 @@ pub use host::HELD;
 pub use look::{Answer, Look, PATHS, Purpose, TargetLook, look};
 
 use crate::actions::{Finding, PlanContext, Severity};
+use crate::snapshot::Claims;
 
 /// A judgement over what was seen.
 pub type Check = fn(&Look) -> Vec<Finding>;
 
 /// Every check, in the order of the report.
-pub const CHECKS: &[Check] =
-    &[snapshot::check, pki::check, control_plane::check, host::check, host::check_lock, tools::check, space::check];
+pub const CHECKS: &[Check] = &[
+    snapshot::check,
+    data_time::check,
+    cluster::check,
+    pki::check,
+    service_accounts::check,
+    encryption::check,
+    control_plane::check,
+    address::check,
+    host::check,
+    host::check_lock,
+    tools::check,
+    space::check,
+];
 
 /// The errors that `--accept` takes: what a person may know better, and what a run can go on in spite of.
 ///
@@ -30,11 +48,23 @@ pub const ACCEPTABLE: &[&str] = &[
     "ca-foreign",
     "ca-unfit",
     "clock-skew",
+    "cluster-foreign",
+    "cluster-name",
     "command-check",
+    "data-too-old",
     "disk-too-small",
+    "encryption-config-missing",
+    "encryption-unconfigured",
+    "endpoint-foreign",
+    "etcd-version",
+    "kubeadm-node",
     "kubeadm-version",
+    "kubelet-version",
+    "kubernetes-version",
     "old-control-plane-answers",
     "ports-taken",
+    "sa-foreign",
+    "sa-unfit",
     "snapshot-too-old",
 ];
 
@@ -58,6 +88,11 @@ pub fn refused<'a>(findings: &'a [Finding], accepted: &[String]) -> Vec<&'a Find
 }
 
 impl Look {
+    /// What the snapshot says of its cluster, when there is one.
+    pub fn claims(&self) -> Option<&Claims> {
+        self.snapshot.as_ref().ok().map(|search| &search.chosen.claims)
+    }
+
     /// What plans and steps' checks are given.
     pub fn plan_context(&self) -> PlanContext<'_> {
         PlanContext {
