@@ -1,4 +1,4 @@
-//! How old are the data? A file that was saved a minute ago may hold an etcd that stood still for weeks.
+//! How old is the data? A file that was saved a minute ago may hold an etcd that stood still for weeks.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,7 +20,7 @@ fn judge(name: &str, taken: Timestamp, newest: Option<Timestamp>, now: Timestamp
     let Some(newest) = newest else {
         return Finding::warning(
             "data-time-unproven",
-            format!("the data of `{name}` show no time, so that they are as young as the file cannot be proved"),
+            format!("the data of `{name}` shows no time, so that it is as young as the file cannot be proved"),
             "see that the etcd that is saved is the cluster's",
         );
     };
@@ -50,8 +50,8 @@ fn judge(name: &str, taken: Timestamp, newest: Option<Timestamp>, now: Timestamp
     if -before > QUIET {
         return Finding::warning(
             "data-newer-than-file",
-            format!("the data are {} newer than `{name}` says\n  {said}", human(before)),
-            "the time in its name is not UTC, or a clock of the cluster is ahead: then the data may be older than they say",
+            format!("the data is {} newer than `{name}` says\n  {said}", human(before)),
+            "the time in its name is not UTC, or a clock of the cluster is ahead: then the data may be older than it says",
         );
     }
     Finding::ok("data-age", said)
@@ -81,7 +81,7 @@ mod tests {
     fn an_old_file_is_told_once() {
         // That it is too old is the finding about the file.
         assert_eq!(of(25 * 60, Some(25 * 60)), "data-age");
-        // Accepting its age does not accept that of data which are older still.
+        // Accepting its age does not accept that of data which is older still.
         assert_eq!(of(25 * 60, Some(50 * 60)), "data-too-old");
     }
 

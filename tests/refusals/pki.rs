@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::support::{ADDRESS, Lab};
 
 /// A certificate and its key, both PEM: an authority like kubeadm's, valid until the end of a year.
-fn authority(until: i32) -> (String, String) {
+pub(crate) fn authority(until: i32) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "kubernetes");
@@ -22,7 +22,7 @@ fn authority(until: i32) -> (String, String) {
 }
 
 impl Site<'_> {
-    fn replace(&self, file: &str, text: &str) {
+    pub(crate) fn replace(&self, file: &str, text: &str) {
         fs::write(self.file(file), text).expect("a file of the backup");
     }
 
@@ -203,4 +203,13 @@ fn a_key_that_everybody_may_read_is_warned_of() {
       warn  the key `[dir]/backup/pki/ca.key` can be read by others (mode 0644) [key-too-open]
             -> `chmod 600 [dir]/backup/pki/ca.key`: whoever has it can become anybody in the cluster
     "#);
+}
+
+#[test]
+fn the_service_accounts_key_of_another_cluster() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let site = Site::new(&lab, &host);
+    site.replace("pki/sa.pub", &KeyPair::generate().expect("a key").public_key_pem());
+    assert_snapshot!(site.refusal(3), @"");
 }

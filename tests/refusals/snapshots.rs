@@ -4,7 +4,10 @@ use std::fs::{self, File, FileTimes};
 use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
+use jiff::SignedDuration;
 
+use crate::clusters::Cluster;
+use crate::pki::authority;
 use crate::site::Site;
 use crate::support::{ADDRESS, Lab};
 
@@ -142,4 +145,50 @@ fn too_old_a_snapshot_is_refused_until_it_is_accepted() {
     site.policy = String::new();
     site.args = vec!["check".to_owned(), "--accept=snapshot-too-old".to_owned()];
     site.run().expect(0);
+}
+
+#[test]
+fn another_clusters_snapshot() {
+    let lab = Lab::new();
+    let staging = Cluster {
+        uid: "5f0ff7a5-3f0e-4d13-9b6e-0f5d1f7c9a42",
+        name: "staging",
+        endpoint: "10.77.5.5:6443".to_owned(),
+        ..Cluster::like(&authority(2100).0)
+    };
+    let snapshots = staging.saved(&lab);
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let mut site = Site::new(&lab, &host);
+    site.snapshots = snapshots;
+    site.cluster.push_str("\nuid = \"00eb9270-6aa7-4e8c-96a9-d4a05a6be796\"");
+    assert_snapshot!(site.refusal(3), @"");
+    // Where it was saved together with its own CA, the CA proves nothing.
+    site.replace("pki/ca.crt", &staging.ca);
+    let told = site.refusal(3);
+    for name in ["cluster-foreign", "cluster-name", "endpoint-foreign"] {
+        assert!(told.contains(&format!("[{name}]")), "{told}");
+    }
+    assert!(!told.contains("[ca-foreign]"), "{told}");
+    // Each is accepted by its own name, and by no other.
+    for name in ["cluster-foreign", "cluster-name", "endpoint-foreign"] {
+        site.arg(&format!("--accept={name}"));
+    }
+    let told = site.refusal(3);
+    assert!(told.contains("error: 1 error; the target was not touched: ca-unfit"), "{told}");
+}
+
+#[test]
+fn a_fresh_file_of_an_etcd_that_stood_still() {
+    let lab = Lab::new();
+    let ca = std::fs::read_to_string(lab.backup().join("pki/ca.crt")).expect("the CA");
+    let frozen = Cluster { silent_for: SignedDuration::from_hours(72), ..Cluster::like(&ca) };
+    let snapshots = frozen.saved(&lab);
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let mut site = Site::new(&lab, &host);
+    site.snapshots = snapshots;
+    assert_snapshot!(site.refusal(3), @"");
+    // Within the limit it is only told.
+    site.policy = "max_snapshot_age = \"7d\"".to_owned();
+    site.args = vec!["check".to_owned()];
+    assert_snapshot!(site.refusal(0), @"");
 }

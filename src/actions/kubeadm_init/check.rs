@@ -160,6 +160,54 @@ fn complaint(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::{PathKind, PathState};
+
+    fn config(yaml: &str) -> Config {
+        let text = format!("apiVersion: kubeadm.k8s.io/v1beta3\n{yaml}");
+        Config { documents: Documents::read(&text).unwrap(), text, origin: Origin::Snapshot }
+    }
+
+    fn facts(hostname: &str, address: &str, data_dir: &str) -> Facts {
+        let data =
+            PathState { kind: PathKind::Symlink, empty: true, resolved: Some(data_dir.to_owned()), filesystem: None };
+        Facts {
+            hostname: hostname.to_owned(),
+            address: Some(address.to_owned()),
+            paths: [(DATA_DIR.to_owned(), data)].into(),
+            ..Facts::bare()
+        }
+    }
+
+    fn name(finding: Option<Finding>) -> Option<String> {
+        finding.map(|finding| finding.name)
+    }
+
+    #[test]
+    fn the_member_is_the_node_that_kubeadm_makes() {
+        let node = Node { name: "cp-1".to_owned(), address: "10.0.0.1".to_owned() };
+        let of = |yaml: &str, facts: &Facts| name(other_node(&config(yaml).documents, &node, facts));
+        let here = facts("CP-1", "10.0.0.1", DATA_DIR);
+        assert_eq!(of("kind: ClusterConfiguration\n", &here), None);
+        assert_eq!(of("kind: InitConfiguration\n", &here), None);
+        assert_eq!(
+            of("kind: InitConfiguration\n", &facts("other", "10.0.0.1", DATA_DIR)),
+            Some("kubeadm-node".to_owned())
+        );
+        let named = "kind: InitConfiguration\nnodeRegistration:\n  name: cp-1\nlocalAPIEndpoint:\n  advertiseAddress: ";
+        assert_eq!(of(&format!("{named}10.0.0.1\n"), &facts("other", "10.9.9.9", DATA_DIR)), None);
+        assert_eq!(of(&format!("{named}10.0.0.2\n"), &here), Some("kubeadm-node".to_owned()));
+    }
+
+    #[test]
+    fn etcd_starts_on_the_restored_folder() {
+        let of = |yaml: &str, resolved: &str| name(other_data(&config(yaml), &facts("a", "10.0.0.1", resolved)));
+        let elsewhere = "kind: ClusterConfiguration\netcd:\n  local:\n    dataDir: /data/etcd/\n";
+        assert_eq!(of("kind: ClusterConfiguration\n", DATA_DIR), None);
+        assert_eq!(of(elsewhere, DATA_DIR), Some("etcd-data-dir".to_owned()));
+        assert_eq!(of(elsewhere, "/data/etcd"), None, "/var/lib/etcd is a link to it");
+        let external = "kind: ClusterConfiguration\netcd:\n  external:\n    endpoints: [a]\n";
+        assert_eq!(of(external, DATA_DIR), Some("etcd-external".to_owned()));
+    }
 
     #[test]
     fn warnings_are_no_complaint() {

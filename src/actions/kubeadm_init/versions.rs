@@ -128,3 +128,88 @@ pub(super) fn etcd(images: &str, claims: Option<&Claims>) -> Option<Finding> {
          if one went on, etcd would end with `cluster cannot be downgraded`, and `kubeadm init` with a time limit",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::actions::Severity::{self, Error, Ok, Warning};
+    use crate::actions::kubeadm_init::documents::Documents;
+    use crate::target::Tool;
+
+    fn config(version: &str) -> Config {
+        let documents = Documents { kubernetes_version: Some(version.to_owned()), ..Documents::default() };
+        Config { text: String::new(), documents, origin: Origin::Snapshot }
+    }
+
+    fn facts(kubeadm: &str, kubelet: &str) -> Facts {
+        let tool = |version: &str| Tool {
+            path: "/usr/bin/x".to_owned(),
+            version: Some(version.to_owned()),
+            restores: false,
+            bumps: false,
+        };
+        let tools = [("kubeadm".to_owned(), tool(kubeadm)), ("kubelet".to_owned(), tool(kubelet))].into();
+        Facts { tools, ..Facts::bare() }
+    }
+
+    fn inventory(more: &str) -> Inventory {
+        let text = format!(
+            "[cluster]\nname = \"a\"\nendpoint = \"a:6443\"\n{more}\n[target]\nhost = \"h\"\n[[snapshots]]\n\
+             folder.path = \"/b\"\n[pki]\ndir = \"/p\"\n"
+        );
+        crate::inventory::parse("test", &text, Path::new("/")).unwrap()
+    }
+
+    fn severity(finding: Option<Finding>) -> Option<Severity> {
+        finding.map(|finding| finding.severity)
+    }
+
+    #[test]
+    fn the_snapshots_minor_version_is_the_one_to_take() {
+        let of = |planned: &str, more: &str| {
+            let claims = Claims { kubernetes_version: Some("v1.20.2".to_owned()), ..Claims::default() };
+            severity(kubernetes(&config(planned), &inventory(more), &facts("1.20.2", "1.20.2"), &claims))
+        };
+        assert_eq!(of("v1.20.15", ""), Some(Ok));
+        assert_eq!(of("v1.19.16", ""), Some(Error));
+        assert_eq!(of("v1.21.0", ""), Some(Warning));
+        assert_eq!(of("v1.22.0", ""), Some(Error));
+        assert_eq!(of("v1.20.2", "kubernetes = \"1.21.0\""), Some(Warning));
+        assert_eq!(of("stable-1", ""), None);
+    }
+
+    #[test]
+    fn kubeadm_is_of_that_version_or_the_next() {
+        let of = |has: &str| severity(kubeadm(&config("v1.20.2"), &facts(has, "1.20.2")));
+        assert_eq!((of("1.20.15"), of("1.21.0")), (Some(Ok), Some(Ok)));
+        assert_eq!((of("1.22.0"), of("1.19.1")), (Some(Error), Some(Error)));
+        assert_eq!(severity(kubeadm(&config("stable-1"), &facts("1.20.2", "1.20.2"))), Some(Warning));
+    }
+
+    #[test]
+    fn the_kubelet_is_never_newer_and_not_much_older() {
+        let of = |planned: &str, kubeadm: &str, has: &str| severity(kubelet(&config(planned), &facts(kubeadm, has)));
+        assert_eq!(of("v1.20.2", "1.20.2", "1.20.4"), Some(Ok));
+        assert_eq!(of("v1.20.2", "1.20.2", "1.19.0"), Some(Ok));
+        assert_eq!(of("v1.20.2", "1.20.2", "1.21.0"), Some(Error));
+        assert_eq!(of("v1.20.2", "1.20.2", "1.18.0"), Some(Error));
+        assert_eq!(of("v1.30.2", "1.30.2", "1.27.0"), Some(Ok));
+        assert_eq!(of("v1.30.2", "1.30.2", "1.26.0"), Some(Error));
+    }
+
+    #[test]
+    fn etcd_is_never_older() {
+        let of = |image: &str, before: &str| {
+            let claims = Claims { etcd_version: Some(before.to_owned()), ..Claims::default() };
+            severity(etcd(&format!("k8s.gcr.io/pause:3.2\n{image}\nk8s.gcr.io/coredns:1.7.0\n"), Some(&claims)))
+        };
+        assert_eq!(of("k8s.gcr.io/etcd:3.4.13-0", "3.4.0"), Some(Ok));
+        assert_eq!(of("k8s.gcr.io/etcd:3.4.13-0", "3.5.0"), Some(Error));
+        assert_eq!(of("registry:5000/etcd:3.5.9-0", "3.4.0"), Some(Warning));
+        assert_eq!(of("k8s.gcr.io/etcd:3.6.1-0", "3.4.0"), Some(Error));
+        assert_eq!(of("k8s.gcr.io/etcd:ours", "3.4.0"), Some(Warning));
+        assert_eq!(of("k8s.gcr.io/other:1", "3.4.0"), None);
+    }
+}
