@@ -25,7 +25,6 @@ use thiserror::Error;
 
 pub use context::{Context, PlanContext, Tell};
 pub use kind::{Declared, Kind};
-pub use kubeadm_init::api_server_argument;
 
 use crate::target::{Keep, TargetError};
 use crate::text::{NoValue, Text, Values};

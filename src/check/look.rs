@@ -12,7 +12,7 @@ use crate::event::Live;
 use crate::inventory::{Inventory, PkiFiles, Secret};
 use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError};
-use crate::target::{Facts, Holder, Target, TargetError, quote};
+use crate::target::{Facts, Holder, Target, TargetError};
 use crate::text::Values;
 use crate::transport::Ssh;
 
@@ -39,9 +39,6 @@ pub struct Look {
     pub pki_contents: Vec<(String, Result<Secret, String>)>,
     /// The target, or why it cannot be used.
     pub target: Result<TargetLook, TargetError>,
-    /// The file that the API server is to decrypt with, and whether the target has it, as far as that is known; asked only
-    /// when the snapshot holds what is encrypted.
-    pub encryption_config: Option<(String, Option<bool>)>,
     /// Who answered at the addresses of the old control plane.
     pub answers: Vec<Answer>,
     /// Whether a restore is about to begin, or somebody only asks whether it could.
@@ -108,33 +105,7 @@ pub async fn look(
     if let Ok(target) = &target {
         values.extend(target.facts.values());
     }
-    let encryption_config = look_for_encryption_config(&inventory, &snapshot, &target).await;
-    Look {
-        inventory,
-        playbook,
-        values,
-        snapshot,
-        pki,
-        pki_contents,
-        target,
-        encryption_config,
-        answers,
-        purpose,
-        now: Timestamp::now(),
-    }
-}
-
-async fn look_for_encryption_config(
-    inventory: &Inventory,
-    snapshot: &Result<Search, SourceError>,
-    target: &Result<TargetLook, TargetError>,
-) -> Option<(String, Option<bool>)> {
-    let claims =
-        snapshot.as_ref().ok().map(|search| &search.chosen.claims).filter(|claims| !claims.encrypted.is_empty())?;
-    let file = super::encryption::file(inventory, claims)?;
-    let Ok(target) = target else { return Some((file, None)) };
-    let reply = target.target.look(&format!("[ -s {} ]", quote(&file))).await;
-    Some((file, reply.ok().map(|reply| reply.status == 0)))
+    Look { inventory, playbook, values, snapshot, pki, pki_contents, target, answers, purpose, now: Timestamp::now() }
 }
 
 async fn read_pki(pki: &PkiFiles) -> Vec<(String, Result<Secret, String>)> {

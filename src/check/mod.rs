@@ -7,7 +7,6 @@ mod cluster;
 mod contact;
 mod control_plane;
 mod data_time;
-mod encryption;
 mod host;
 mod look;
 mod pki;
@@ -32,7 +31,6 @@ pub const CHECKS: &[Check] = &[
     cluster::check,
     pki::check,
     service_accounts::check,
-    encryption::check,
     control_plane::check,
     address::check,
     host::check,
@@ -53,8 +51,6 @@ pub const ACCEPTABLE: &[&str] = &[
     "command-check",
     "data-too-old",
     "disk-too-small",
-    "encryption-config-missing",
-    "encryption-unconfigured",
     "endpoint-foreign",
     "etcd-version",
     "kubeadm-node",
@@ -64,7 +60,6 @@ pub const ACCEPTABLE: &[&str] = &[
     "old-control-plane-answers",
     "ports-taken",
     "sa-foreign",
-    "sa-unfit",
     "snapshot-too-old",
 ];
 

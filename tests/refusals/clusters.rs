@@ -17,8 +17,6 @@ pub(crate) struct Cluster {
     pub(crate) ca: String,
     /// How long before now its leader was last alive.
     pub(crate) silent_for: SignedDuration,
-    /// More keys, as shell text.
-    pub(crate) more: String,
 }
 
 impl Cluster {
@@ -30,7 +28,6 @@ impl Cluster {
             endpoint: format!("{}:6443", crate::support::ADDRESS),
             ca: ca.to_owned(),
             silent_for: SignedDuration::ZERO,
-            more: String::new(),
         }
     }
 
@@ -61,7 +58,6 @@ impl Cluster {
                     "spec": {"renewTime": renewed},
                 }),
             ),
-            self.more.clone(),
         ];
         Origin::new(lab, "3.4", &objects.join("\n")).source()
     }

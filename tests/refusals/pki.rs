@@ -211,5 +211,14 @@ fn the_service_accounts_key_of_another_cluster() {
     let host = lab.host("target", "light", ADDRESS, &[]);
     let site = Site::new(&lab, &host);
     site.replace("pki/sa.pub", &KeyPair::generate().expect("a key").public_key_pem());
-    assert_snapshot!(site.refusal(3), @"");
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR `sa.pub` is not the snapshot's: it signed none of 8 service accounts' tokens [sa-foreign]
+              `[dir]/backup/pki/sa.pub`
+            -> find this cluster's `sa.pub` and `sa.key`
+               if one went on, every service account's token would be refused (401): network, DNS and controllers in pods stop
+    error: 1 error; the target was not touched: sa-foreign
+      help: what to do is said with each of them
+            to go on in spite of it: `--accept sa-foreign`
+    "#);
 }

@@ -1,7 +1,5 @@
 //! What a file of kubeadm's configuration says, as far as it decides what becomes of restored data.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 /// kubeadm's configuration documents, read together. What is unset is kubeadm's to choose.
@@ -19,8 +17,6 @@ pub(super) struct Documents {
     pub(super) etcd_data_dir: Option<String>,
     /// `etcd.external.endpoints`; of any number, when there is such a section.
     pub(super) external_etcd: Option<Vec<String>>,
-    /// `apiServer.extraArgs`.
-    pub(super) api_server_arguments: BTreeMap<String, String>,
 }
 
 /// What the documents' kinds hold; each has only its own part of it.
@@ -34,7 +30,6 @@ struct Document {
     #[serde(rename = "localAPIEndpoint")]
     local_api_endpoint: LocalApiEndpoint,
     etcd: Etcd,
-    api_server: ApiServer,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,26 +67,6 @@ struct ExternalEtcd {
     endpoints: Vec<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ApiServer {
-    extra_args: Option<Arguments>,
-}
-
-/// A table, or since `v1beta4` a list.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Arguments {
-    Table(BTreeMap<String, String>),
-    List(Vec<Argument>),
-}
-
-#[derive(Debug, Deserialize)]
-struct Argument {
-    name: String,
-    value: String,
-}
-
 impl Documents {
     /// Reads a file. Whether kubeadm takes it is kubeadm's to say.
     pub(super) fn read(text: &str) -> Result<Self, String> {
@@ -120,13 +95,6 @@ impl Documents {
         let endpoints = Some(etcd.endpoints).filter(|endpoints| !endpoints.is_empty());
         let external = etcd.external.map(|etcd| etcd.endpoints).or(endpoints);
         self.external_etcd = external.or(self.external_etcd.take());
-        match document.api_server.extra_args {
-            Some(Arguments::Table(arguments)) => self.api_server_arguments.extend(arguments),
-            Some(Arguments::List(arguments)) => {
-                self.api_server_arguments.extend(arguments.into_iter().map(|argument| (argument.name, argument.value)));
-            }
-            None => {}
-        }
     }
 
     /// Whether there is a document of this kind.
@@ -148,7 +116,7 @@ mod tests {
     #[test]
     fn documents_are_read_together() {
         let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\nkubernetesVersion: v1.28.3\n\
-                    apiServer:\n  extraArgs:\n    encryption-provider-config: /etc/e.yaml\netcd:\n  local:\n    dataDir: /data\n\
+                    etcd:\n  local:\n    dataDir: /data\n\
                     ---\napiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\nnodeRegistration:\n  name: cp-1\n\
                     localAPIEndpoint:\n  advertiseAddress: 10.0.0.1\n---\napiVersion: kubelet.config.k8s.io/v1beta1\n\
                     kind: KubeletConfiguration\n";
@@ -158,17 +126,19 @@ mod tests {
         assert_eq!(read.kubernetes_version.as_deref(), Some("v1.28.3"));
         assert_eq!((read.node_name.as_deref(), read.advertise_address.as_deref()), (Some("cp-1"), Some("10.0.0.1")));
         assert_eq!(read.etcd_data_dir.as_deref(), Some("/data"));
-        assert_eq!(read.api_server_arguments["encryption-provider-config"], "/etc/e.yaml");
         assert_eq!(read.external_etcd, None);
     }
 
     #[test]
-    fn arguments_may_be_a_list_and_etcd_elsewhere() {
-        let text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\napiServer:\n  extraArgs:\n  - name: a\n    \
-                    value: b\netcd:\n  external:\n    endpoints: [\"https://10.0.0.7:2379\"]\n";
-        let read = Documents::read(text).unwrap();
-        assert_eq!(read.api_server_arguments["a"], "b");
-        assert_eq!(read.external_etcd, Some(vec!["https://10.0.0.7:2379".to_owned()]));
+    fn etcd_may_be_elsewhere() {
+        let external = |etcd: &str| {
+            let text = format!("apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\netcd:\n{etcd}");
+            Documents::read(&text).unwrap().external_etcd
+        };
+        let endpoints = Some(vec!["https://10.0.0.7:2379".to_owned()]);
+        assert_eq!(external("  external:\n    endpoints: [\"https://10.0.0.7:2379\"]\n"), endpoints);
+        assert_eq!(external("  endpoints: [\"https://10.0.0.7:2379\"]\n"), endpoints);
+        assert_eq!(external("  local: {}\n"), None);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use serde::Deserialize;
 use super::command::end_in_words;
 use super::control_plane::Node;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::inventory::Inventory;
 use crate::snapshot::Claims;
 use crate::target::{APPLY, Job, Keep, Owner, Payload, Place, quote};
 use crate::text::{Text, Values};
@@ -161,12 +160,6 @@ impl KubeadmInit {
         let end = cx.target.job(job, &|line| cx.tell.output(line), cx.stop).await?;
         end_in_words(cx, "undoing `kubeadm init`", end)
     }
-}
-
-/// What the API server of the restored cluster is told, when nothing else is asked of `kubeadm_init`.
-pub fn api_server_argument(inventory: &Inventory, claims: &Claims, name: &str) -> Option<String> {
-    let config = Config::of(inventory, claims.configuration.as_ref()).ok()?;
-    config.documents.api_server_arguments.get(name).cloned()
 }
 
 /// What the host's kubelet and pods were before the first attempt.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long an API server that starts is waited for until it has registered its address.
-const REGISTERS_WITHIN: Duration = Duration::from_secs(60);
+const REGISTERS_WITHIN: Duration = Duration::from_mins(1);
 /// API servers renew every 10 s and count as gone after 15 s: whoever is silent for longer does not live.
 const SILENCE: Duration = Duration::from_secs(20);
 
