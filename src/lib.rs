@@ -10,6 +10,7 @@
 //! leaves know nobody above them: [`inventory`], [`snapshot`], [`pki`], [`text`], [`event`], [`version`].
 
 pub mod actions;
+pub(crate) mod causes;
 pub mod check;
 pub mod cli;
 pub mod document;

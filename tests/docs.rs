@@ -98,8 +98,12 @@ fn every_command_has_a_section_with_its_options() {
     for sub in command.get_subcommands() {
         let name = sub.get_name();
         let section = section(&text, name).unwrap_or_else(|| panic!("docs/commands.md has no `## {name}`"));
-        for option in sub.get_arguments().filter_map(long) {
+        let below = sub.get_subcommands().flat_map(clap::Command::get_arguments);
+        for option in sub.get_arguments().chain(below).filter_map(long) {
             assert!(section.contains(&option), "docs/commands.md: `{name}` lacks {option}");
+        }
+        for below in sub.get_subcommands().map(clap::Command::get_name) {
+            assert!(section.contains(&format!("drctl {name} {below}")), "docs/commands.md: `{name}` lacks {below}");
         }
     }
 }
@@ -257,18 +261,59 @@ fn events_schema() -> Value {
     })
 }
 
-#[test]
-fn the_schema_of_events_is_current() {
-    let path = root().join("docs/events.schema.json");
-    let current = serde_json::to_string_pretty(&events_schema()).unwrap() + "\n";
+fn is_current(name: &str, schema: &Value) {
+    let path = root().join(name);
+    let current = serde_json::to_string_pretty(schema).unwrap() + "\n";
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
         std::fs::write(&path, &current).unwrap();
     }
     assert_eq!(
         std::fs::read_to_string(&path).unwrap_or_default(),
         current,
-        "docs/events.schema.json is stale: run `UPDATE_SCHEMAS=1 cargo test --test docs`"
+        "{name} is stale: run `UPDATE_SCHEMAS=1 cargo test --test docs`"
     );
+}
+
+#[test]
+fn the_schema_of_events_is_current() {
+    is_current("docs/events.schema.json", &events_schema());
+}
+
+/// One line of `drctl snapshot … --output json`.
+fn snapshots_schema() -> Value {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let answers = cli::answers(&mut generator);
+    let definitions = generator.take_definitions(true);
+    let cases = answers.map(|(kind, data)| {
+        json!({
+            "if": { "properties": { "kind": { "const": kind } } }, "then": { "properties": { "data": data } },
+        })
+    });
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Line",
+        "description": "One line of `drctl snapshot … --output json`: `kind` says what `data` is.",
+        "type": "object",
+        "properties": { "kind": { "type": "string" }, "at": { "type": "string", "format": "date-time" }, "data": true },
+        "required": ["kind", "at", "data"],
+        "allOf": cases,
+        "$defs": definitions,
+    })
+}
+
+#[test]
+fn the_schema_of_snapshots_is_current() {
+    is_current("docs/snapshots.schema.json", &snapshots_schema());
+}
+
+#[test]
+fn every_answer_about_snapshots_is_told() {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    for (kind, _) in cli::answers(&mut generator) {
+        for name in ["docs/events.md", "docs/snapshots.md"] {
+            assert!(page(name).contains(&format!("`{kind}`")), "{name} lacks `{kind}`");
+        }
+    }
 }
 
 #[test]

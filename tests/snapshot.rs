@@ -1,12 +1,18 @@
 //! The snapshot reader beside real etcd, and against files that are not what they should be.
 #![expect(clippy::unwrap_used, reason = "tests say what went wrong by panicking")]
 
+#[path = "snapshot/command.rs"]
+mod command;
 #[path = "snapshot/etcd.rs"]
 mod etcd;
+#[path = "snapshot/forms.rs"]
+mod forms;
 #[path = "snapshot/ills.rs"]
 mod ills;
 #[path = "snapshot/origin.rs"]
 mod origin;
+#[path = "snapshot/writer.rs"]
+mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -72,6 +72,8 @@ pub(super) enum Command {
     Resume(Resume),
     /// Put the target back as it was before a run
     Rollback(Rollback),
+    /// Look into snapshots: whether they are whole, what they hold, what changed, which there are
+    Snapshot(Snapshot),
     /// List the runs of this controller
     Runs,
     /// Show what a run did, and when
@@ -129,6 +131,72 @@ pub(super) struct Rollback {
 pub(super) struct Show {
     /// The run, or how its id begins
     pub(super) run: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Snapshot {
+    #[command(subcommand)]
+    pub(super) command: SnapshotCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SnapshotCommand {
+    /// Prove that snapshots are whole: digest, pages, records
+    Verify(Verify),
+    /// Show what a snapshot holds, and of which cluster it is
+    Inspect(Inspect),
+    /// Show what came, went and changed between two snapshots
+    Diff(Diff),
+    /// List the snapshots of all sources, newest first, with the gaps between them
+    List(List),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// A file, `latest`, or a name that `drctl snapshot list` shows
+    #[arg(required = true, value_name = "FILE|NAME")]
+    pub(super) snapshots: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Inspect {
+    /// A file, `latest`, or a name that `drctl snapshot list` shows
+    #[arg(value_name = "FILE|NAME")]
+    pub(super) snapshot: String,
+    /// All resources and namespaces, not only the largest and first
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Diff {
+    /// The earlier one: a file, `latest`, or a name that `drctl snapshot list` shows
+    #[arg(value_name = "FILE|NAME")]
+    pub(super) first: String,
+    /// The later one
+    #[arg(value_name = "FILE|NAME")]
+    pub(super) second: String,
+    /// How many objects are listed; all are counted
+    #[arg(long, default_value_t = 50, value_name = "COUNT")]
+    pub(super) limit: usize,
+    /// List all of them, however many
+    #[arg(long, conflicts_with = "limit")]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct List {
+    /// A folder, instead of the sources of the inventory
+    pub(super) folder: Option<PathBuf>,
+    /// How many are listed and read, from the newest on
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    pub(super) limit: usize,
+    /// List all of them
+    #[arg(long, conflicts_with = "limit")]
+    pub(super) all: bool,
+    /// Read those of other hosts too: they are copied into the state folder
+    #[arg(long)]
+    pub(super) fetch: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -118,6 +118,8 @@ pub(super) enum Fault {
     OutOfReach(TargetError),
     /// Another run holds the target.
     Held(String),
+    /// A snapshot that cannot be had or read.
+    Snapshot { message: String, help: String },
     /// The journal cannot be written.
     Engine(EngineError),
     /// A file could not be written.
@@ -133,7 +135,7 @@ impl Fault {
                 Exit::Usage
             }
             Self::Checks(findings) if findings.iter().any(|finding| finding.name == crate::check::HELD) => Exit::Held,
-            Self::Checks(_) | Self::Target(_) => Exit::Checks,
+            Self::Checks(_) | Self::Target(_) | Self::Snapshot { .. } => Exit::Checks,
             Self::Io { .. } => Exit::Usage,
             Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) => Exit::Stopped,
         }
@@ -169,7 +171,7 @@ impl Fault {
     fn words(&self) -> (String, String) {
         match self {
             Self::Load(error) => (chain(error.as_ref()), error.help().map(|help| help.to_string()).unwrap_or_default()),
-            Self::Usage { message, help } => (message.clone(), help.clone()),
+            Self::Usage { message, help } | Self::Snapshot { message, help } => (message.clone(), help.clone()),
             Self::Checks(findings) => (failed(findings), accepting(findings)),
             Self::Runs(error) => (
                 chain(error),

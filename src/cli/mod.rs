@@ -14,6 +14,7 @@ mod rollback;
 mod runs;
 mod session;
 mod show;
+mod snapshot;
 mod taken_up;
 
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use clap::Parser as _;
 
 pub use args::{Args, command};
 pub use exit::Exit;
+pub use snapshot::answers;
 
 use args::Command;
 
@@ -43,6 +45,7 @@ pub async fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Restore(command) => restore::run(&args.globals, command).await,
         Command::Resume(command) => resume::run(&args.globals, command).await,
         Command::Rollback(command) => rollback::run(&args.globals, command).await,
+        Command::Snapshot(command) => snapshot::run(&args.globals, &command.command).await,
         Command::Runs => runs::run(&args.globals),
         Command::Show(command) => show::run(&args.globals, command),
         Command::Playbook(command) => playbook::run(command),

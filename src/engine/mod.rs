@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 pub use decide::{Decision, Patience, decide};
 pub use state::{IllegalEvent, StepState};
 
+pub(crate) use crate::causes::chain;
+
 use crate::actions::ActionError;
 use crate::event::{Ending, Event, Live};
 use crate::inventory::{Inventory, PkiFiles};
@@ -257,21 +259,6 @@ impl Left {
             _ => None,
         }
     }
-}
-
-/// An error with its causes, on one line each.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// Shows the target that this controller lives, until the target says that another holds it.

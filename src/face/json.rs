@@ -68,6 +68,11 @@ pub fn report_line(report: &Report) -> String {
     serde_json::to_string(&Line { kind: "report", at: report.last, data: &data }).unwrap_or_default()
 }
 
+/// The line of a command that answers one question.
+pub(crate) fn answer_line<T: Serialize>(kind: &'static str, data: &T) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Line { kind, at: Timestamp::now(), data })
+}
+
 impl Listener for Json {
     fn record(&self, record: &Record) {
         line("record", record.at, &record.data);

@@ -7,19 +7,18 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use prost::Message;
+use schemars::JsonSchema;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Where the API server keeps its objects, unless `--etcd-prefix` says otherwise.
-pub const PREFIX: &str = "/registry/";
 const PROTOBUF: &[u8] = b"k8s\0";
 const ENCRYPTED: &[u8] = b"k8s:enc:";
 /// Names of providers and keys are short; what is longer is not one.
 const MOST_NAME: usize = 253;
 
 /// How a value was encrypted before it reached etcd.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Cipher {
     /// `aescbc`, `aesgcm`, `secretbox`, or `kms` with its version.
     pub provider: String,
@@ -40,21 +39,6 @@ pub enum Unreadable {
     /// Not the object that its key promises.
     #[error("damaged: {0}")]
     Damaged(String),
-}
-
-/// Which resource a key (without the prefix) belongs to: `pods`, `deployments`, `cilium.io/ciliumnodes`.
-pub fn resource(path: &str) -> String {
-    let mut parts = path.split('/');
-    let first = parts.next().unwrap_or_default();
-    let second = parts.next().unwrap_or_default();
-    match (first, second) {
-        ("services", "specs") => "services".to_owned(),
-        ("services", "endpoints") => "endpoints".to_owned(),
-        ("minions", _) => "nodes".to_owned(),
-        ("controllers", _) => "replicationcontrollers".to_owned(),
-        (group, kind) if group.contains('.') && parts.next().is_some() => format!("{group}/{kind}"),
-        (resource, _) => resource.to_owned(),
-    }
 }
 
 /// How a value is encrypted; `None` when it is not.
@@ -153,7 +137,7 @@ pub(super) struct NodeSpec {
 }
 
 /// A node's taint.
-#[derive(Clone, PartialEq, Eq, Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Message, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Taint {
     /// Its key, such as `node-role.kubernetes.io/control-plane`.
@@ -191,7 +175,7 @@ pub(super) struct NodeCondition {
 }
 
 /// One of a node's addresses.
-#[derive(Clone, PartialEq, Eq, Message, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Message, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct NodeAddress {
     /// `InternalIP`, `ExternalIP`, `Hostname`, …
@@ -278,24 +262,6 @@ fn base64_values<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<S
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn resources_by_key() {
-        for (path, expected) in [
-            ("pods/default/web-1", "pods"),
-            ("deployments/default/web", "deployments"),
-            ("services/specs/default/kubernetes", "services"),
-            ("services/endpoints/default/kubernetes", "endpoints"),
-            ("minions/node1", "nodes"),
-            ("controllers/default/web", "replicationcontrollers"),
-            ("cilium.io/ciliumnodes/node1", "cilium.io/ciliumnodes"),
-            ("apiregistration.k8s.io/apiservices/v1.", "apiregistration.k8s.io/apiservices"),
-            ("health", "health"),
-            ("", ""),
-        ] {
-            assert_eq!(resource(path), expected, "{path}");
-        }
-    }
 
     #[test]
     fn encryption_names_its_key() {

@@ -26,7 +26,7 @@ pub struct Folder {
     pub pattern: String,
 }
 
-pub(super) fn any_db() -> String {
+pub(crate) fn any_db() -> String {
     "*.db".to_owned()
 }
 

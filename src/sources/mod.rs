@@ -1,5 +1,6 @@
 //! Where snapshots come from. One file and one line in [`SourceEntry`] for each.
 
+mod catalog;
 mod download;
 mod folder;
 mod newest;
@@ -15,7 +16,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use catalog::{Catalog, Gap, Listed};
 pub use folder::Folder;
+pub(crate) use folder::any_db;
 pub use newest::{PassedOver, Search, newest, still_there};
 pub use ssh_folder::SshFolder;
 
@@ -82,6 +85,11 @@ impl SourceEntry {
         }
     }
 
+    /// Whether its files can be read where they are, without a copy of them.
+    fn is_here(&self) -> bool {
+        matches!(self, Self::Folder(_))
+    }
+
     /// The source itself; nothing is asked of it yet.
     fn source(&self) -> Result<Arc<dyn SnapshotSource>, SourceError> {
         Ok(match self {
@@ -106,7 +114,7 @@ impl Candidate {
 }
 
 /// What a snapshot's time was read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeFrom {
     /// The file's name.

@@ -33,9 +33,9 @@ impl PassedOver {
 }
 
 /// A candidate and where it is.
-struct Offer {
-    source: Arc<dyn SnapshotSource>,
-    candidate: Candidate,
+pub(super) struct Offer {
+    pub(super) source: Arc<dyn SnapshotSource>,
+    pub(super) candidate: Candidate,
 }
 
 /// A file that was proved whole, and what it says.
@@ -90,7 +90,7 @@ pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path) 
 }
 
 /// All candidates of all sources, newest first, and the sources that could not be listed.
-async fn gather(entries: &[SourceEntry]) -> (Vec<Offer>, Vec<PassedOver>) {
+pub(super) async fn gather(entries: &[SourceEntry]) -> (Vec<Offer>, Vec<PassedOver>) {
     let (mut offers, mut failed) = (Vec::new(), Vec::new());
     for entry in entries {
         let listed = async {

@@ -32,6 +32,8 @@ exec 8>>"$h/mutex"
 if ! flock -w 20 8; then echo "a script of another controller still runs on this host" >&2; exit 76; fi
 now=$(state)
 if [ "$now" = "$seen" ]; then
+    # A full disk leaves nothing half-made.
+    trap 'rm -f -- "$h/epoch.new" "$h/holder.new"' EXIT
     e=$(($(echo "$now" | sed -n 's/^epoch //p') + 1))
     t=$(date +%s)
     # The epoch goes first: an old holder is shut out before a new one is named.

@@ -7,7 +7,8 @@
 gate=/srv/gate
 exec 3>>"$gate/lock"
 flock 3
-n=$(($(cat "$gate/count") + 1))
+read -r n <"$gate/count"
+n=$((n + 1))
 { echo "$n" >"$gate/count"; } 2>/dev/null
 exec 3>&-
 at='' when='' how='' strike=''

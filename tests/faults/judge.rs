@@ -65,10 +65,8 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
     left_well(trial, &struck)?;
     site.gate.disarm();
     readable(site)?;
-    if trial.fault == Fault::KillTwice {
-        kill_again(site, trial)?;
-    }
-    let way = bring_to_end(site, trial, &struck)?;
+    let ended = trial.fault == Fault::KillTwice && kill_again(site, trial)?;
+    let way = if ended { trial.then.way() } else { bring_to_end(site, trial, &struck)? };
     match trial.then {
         Then::Forward => restored(site, trial)?,
         Then::Back => as_before(site)?,
@@ -89,9 +87,9 @@ fn left_well(trial: &Trial, struck: &Struck) -> Judged<()> {
         return Err(format!("struck, drctl ended with {:?} instead of {allowed:?}: {}", struck.code, struck.stderr));
     }
     let full = matches!(trial.fault, Fault::FullController | Fault::FullTarget) && struck.code != Some(0);
-    // What was found before the run is a finding, later it is the system's own word.
-    let words = if struck.code == Some(3) { "disk-too-small" } else { "no space left on device" };
-    if full && !struck.stderr.to_lowercase().contains(words) {
+    let stderr = struck.stderr.to_lowercase();
+    // What is found before the run is a finding, later it is the system's own word.
+    if full && !stderr.contains("no space left on device") && !stderr.contains("disk-too-small") {
         return Err(format!("a full disk is not told: {}", struck.stderr));
     }
     Ok(())
@@ -121,7 +119,16 @@ fn bring_to_end(site: &Site<'_>, trial: &Trial, struck: &Struck) -> Judged<Way> 
         (Then::Back, During::Rollback) if ended => Ok(Way::WentOn),
         (then, _) => {
             expect(&drctl(site, &taking_up(site, then, &run_id)), &[0], "taking the run up")?;
-            Ok(if then == Then::Forward { Way::Resumed } else { Way::RolledBack })
+            Ok(then.way())
+        }
+    }
+}
+
+impl Then {
+    fn way(self) -> Way {
+        match self {
+            Self::Forward => Way::Resumed,
+            Self::Back => Way::RolledBack,
         }
     }
 }
@@ -136,16 +143,16 @@ fn taking_up(site: &Site<'_>, then: Then, run_id: &str) -> Vec<String> {
     args.iter().map(|arg| (*arg).to_owned()).collect()
 }
 
-/// Kills the command that takes the run up as well, unless it ends before that point.
-fn kill_again(site: &mut Site<'_>, trial: &Trial) -> Judged<()> {
-    let (Some(run_id), At::Operation(number)) = (run_id(site), trial.at) else { return Ok(()) };
+/// Kills the command that takes the run up as well, unless it ends before that point: then it answers yes.
+fn kill_again(site: &mut Site<'_>, trial: &Trial) -> Judged<bool> {
+    let (Some(run_id), At::Operation(number)) = (run_id(site), trial.at) else { return Ok(false) };
     let at = At::Operation(2 + number * 5 % 13);
     let again = Trial { at, when: [When::Before, When::After][number % 2], ..*trial };
     let command = taking_up(site, trial.then, &run_id);
     let struck = strike(site, &again, &command);
     site.gate.disarm();
     if struck.step.is_some() || struck.code == Some(0) {
-        return Ok(());
+        return Ok(struck.code == Some(0));
     }
     Err(format!("{command:?} ended with {:?}: {}", struck.code, struck.stderr))
 }

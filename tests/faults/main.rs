@@ -38,10 +38,10 @@ fn matrix(scene: Scene, default: usize) {
 
 #[test]
 fn light_host_every_step_up_to_a_running_etcd() {
-    matrix(Scene::Light, 60);
+    matrix(Scene::Light, 50);
 }
 
 #[test]
 fn kube_host_the_shipped_playbook() {
-    matrix(Scene::Kube, 150);
+    matrix(Scene::Kube, 500);
 }

@@ -1,5 +1,6 @@
 //! All chosen trials of a scene, several at once, each worker with a network of its own.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Stdio;
@@ -52,7 +53,9 @@ pub(crate) fn run(scene: Scene, every: usize) -> Report {
 fn is_chosen(number: usize, every: usize) -> bool {
     let from =
         std::env::var("DRCTL_MATRIX_FROM").map_or(0, |from| from.parse().expect("DRCTL_MATRIX_FROM is a number"));
-    number.wrapping_mul(2_654_435_761) / 65_537 % every == from % every
+    let mut hasher = DefaultHasher::new();
+    number.hash(&mut hasher);
+    usize::try_from(hasher.finish() >> 32).expect("32 bits fit") % every == from % every
 }
 
 fn caught(shared: &Shared, lab: &Lab, trial: Trial) -> Outcome {

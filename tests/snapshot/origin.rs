@@ -14,14 +14,14 @@ use jiff::SignedDuration;
 
 use crate::etcd::{Etcd, Programs};
 
-struct Backup {
+pub(crate) struct Backup {
     folder: PathBuf,
     cluster: HashMap<String, String>,
 }
 
 impl Backup {
     /// The lab's; made when there is none yet, which takes a minute or two.
-    fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/lab");
         let output = Command::new(lab).arg("backup").output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -32,7 +32,7 @@ impl Backup {
         Self { folder, cluster }
     }
 
-    fn snapshot(&self) -> PathBuf {
+    pub(crate) fn snapshot(&self) -> PathBuf {
         self.folder.join("snapshots").join(&self.cluster["SNAPSHOT"])
     }
 

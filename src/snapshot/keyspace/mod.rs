@@ -9,6 +9,7 @@ mod newest;
 mod record;
 mod store;
 
+use std::fs::File;
 use std::path::Path;
 
 use prost::Message as _;
@@ -102,7 +103,15 @@ pub enum ReadError {
 impl Keyspace {
     /// Opens a snapshot, or a `db` copied from a data folder.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let bolt = Bolt::open(path)?;
+        Self::of(Bolt::open(path)?)
+    }
+
+    /// The same of a file that is open already, such as one in memory.
+    pub fn from_file(file: File) -> Result<Self, ReadError> {
+        Self::of(Bolt::from_file(file)?)
+    }
+
+    fn of(bolt: Bolt) -> Result<Self, ReadError> {
         let mut reached = bolt.nothing_reached();
         let mut buckets = bolt.buckets(&mut reached)?;
         let at = buckets.iter().position(|(name, _)| name == b"key");

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -17,18 +18,19 @@ const MOST: usize = 64;
 const LONGEST: usize = 64 << 10;
 
 /// A certificate authority that the snapshot shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Authority {
     /// Its certificate.
     pub pem: String,
     /// The certificate's fingerprint.
+    #[schemars(with = "String")]
     pub sha256: Sha256Sum,
     /// Which objects show it.
     pub found_in: BTreeSet<Witness>,
 }
 
 /// An object that shows an authority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Witness {
     /// `kube-public/cluster-info`: what nodes that join are told.

@@ -15,9 +15,9 @@ use super::{Change, Clock, Encrypted, Knowledge, Node, Unread};
 use crate::inventory::Secret;
 use crate::snapshot::keyspace::{KeyValue, Store, Walked};
 use crate::snapshot::kubernetes::{
-    AnyObject, Cipher, ConfigMap, Event, Lease, NodeObject, PREFIX, SecretObject, Time, Unreadable, cipher, decode,
-    resource,
+    AnyObject, Cipher, ConfigMap, Event, Lease, NodeObject, SecretObject, Time, Unreadable, cipher, decode,
 };
+use crate::snapshot::object::{LONGEST_KEY, PREFIX, resource};
 
 /// Tokens kept as proof: one would do, but keys may have been rotated.
 const MOST_TOKENS: usize = 8;
@@ -27,8 +27,6 @@ const MOST_LISTED: usize = 100_000;
 const MOST_SERVERS: usize = 1000;
 /// Bytes that all nodes together may take: twenty thousand of them.
 const MOST_NODES: usize = 32 << 20;
-/// Group, resource, namespace and name with their separators are shorter.
-const LONGEST_KEY: usize = 1024;
 /// Certificates and tokens are a few kilobytes.
 const LONGEST_TOKEN: usize = 64 << 10;
 /// Unread objects listed: enough to see what is wrong.

@@ -1,9 +1,10 @@
 //! What kubeadm was told when the cluster was made, and what it tells nodes that join.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// kubeadm's configuration of the cluster, as the snapshot holds it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClusterConfiguration {
     /// The document itself, to be given to `kubeadm init --config`.
     pub yaml: String,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bolt::Pages;
@@ -24,7 +25,7 @@ pub use kubeadm::ClusterConfiguration;
 use gather::Gathering;
 
 /// What a snapshot says.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct Knowledge {
     /// Revision and counts.
     #[serde(flatten)]
@@ -63,7 +64,7 @@ pub struct Knowledge {
 }
 
 /// A node as it was.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Node {
     /// Its name.
     pub name: String,
@@ -82,7 +83,7 @@ pub struct Node {
 }
 
 /// A clock that leaves its time in objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
     /// Leases of the controller manager, the scheduler and their like, renewed every few seconds.
@@ -96,16 +97,17 @@ pub enum Clock {
 }
 
 /// A time, and the key that holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
     /// When.
+    #[schemars(with = "String")]
     pub time: Timestamp,
     /// The object's key.
     pub key: String,
 }
 
 /// How many objects, and how large.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Count {
     /// Objects.
     pub objects: u64,
@@ -114,7 +116,7 @@ pub struct Count {
 }
 
 /// Objects encrypted in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Encrypted {
     /// Their resource, such as `secrets`.
     pub resource: String,
@@ -126,7 +128,7 @@ pub struct Encrypted {
 }
 
 /// An object that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unread {
     /// Its key.
     pub key: String,
@@ -137,7 +139,11 @@ pub struct Unread {
 impl Knowledge {
     /// Reads a snapshot. Whether its bytes are right is [`examine`](super::examine)'s question, not asked here.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let keyspace = Keyspace::open(path)?;
+        Self::of(&Keyspace::open(path)?)
+    }
+
+    /// Gathers it all in one walk.
+    pub fn of(keyspace: &Keyspace) -> Result<Self, ReadError> {
         let mut gathering = Gathering::default();
         let walked = keyspace.for_each_live(|record| gathering.take(record))?;
         Ok(gathering.finish(walked, keyspace.store().clone()))

@@ -1,0 +1,57 @@
+//! `drctl snapshot`: one file for each of its commands. Answers go to standard output, as those of `runs` and `show` do.
+
+mod diff;
+mod inspect;
+mod list;
+mod place;
+mod table;
+mod verify;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use schemars::{Schema, SchemaGenerator};
+use serde::Serialize;
+
+use super::args::{Globals, SnapshotCommand};
+use super::exit::{Exit, Fault};
+use crate::face::json::answer_line;
+use crate::snapshot::{ExamineError, Verified};
+
+pub(super) async fn run(globals: &Globals, command: &SnapshotCommand) -> Result<Exit, Fault> {
+    match command {
+        SnapshotCommand::Verify(command) => verify::run(globals, command).await,
+        SnapshotCommand::Inspect(command) => inspect::run(globals, command).await,
+        SnapshotCommand::Diff(command) => diff::run(globals, command).await,
+        SnapshotCommand::List(command) => list::run(globals, command).await,
+    }
+}
+
+/// The kinds of answers for programs, and what their data are.
+pub fn answers(generator: &mut SchemaGenerator) -> [(&'static str, Schema); 4] {
+    [
+        (verify::KIND, generator.subschema_for::<verify::Answer>()),
+        (inspect::KIND, generator.subschema_for::<inspect::Answer>()),
+        (diff::KIND, generator.subschema_for::<diff::Answer>()),
+        (list::KIND, generator.subschema_for::<list::Answer>()),
+    ]
+}
+
+/// Writes the answer: a line of JSON, or the text for people.
+fn answer<T: Serialize>(
+    globals: &Globals,
+    kind: &'static str,
+    data: &T,
+    text: impl Fn() -> String,
+) -> Result<(), Fault> {
+    let failed = |source| Fault::Io { what: "write to standard output".to_owned(), source };
+    let text =
+        if globals.json() { answer_line(kind, data).map_err(|error| failed(error.into()))? + "\n" } else { text() };
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(failed)
+}
+
+/// Reads a file on a thread of its own.
+async fn verified(path: PathBuf) -> Result<Verified, ExamineError> {
+    let read = tokio::task::spawn_blocking(move || crate::snapshot::verify(&path)).await;
+    read.unwrap_or_else(|error| Err(ExamineError::Open { source: std::io::Error::other(error) }))
+}

@@ -1,0 +1,188 @@
+//! Which file is meant: a path, `latest`, or a name of the inventory's sources.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::causes::chain;
+use crate::cli::args::Globals;
+use crate::cli::exit::Fault;
+use crate::cli::session::state_dir;
+use crate::event::Live;
+use crate::face::{Face, face};
+use crate::inventory;
+use crate::snapshot::time_in_name;
+use crate::sources::{Catalog, Listed, PassedOver, SourceEntry, SourceError, TimeFrom, newest};
+
+/// The newest that is whole.
+const LATEST: &str = "latest";
+
+/// A snapshot on this controller.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// As it was typed, or its name in its source.
+    pub(super) name: String,
+    pub(super) path: PathBuf,
+    /// Where it is from, when that is not the path itself.
+    pub(super) source: Option<String>,
+    pub(super) taken: Option<Timestamp>,
+    pub(super) time_from: Option<TimeFrom>,
+}
+
+/// What finds snapshots by name.
+pub(super) struct Finder<'a> {
+    globals: &'a Globals,
+    /// Shows what takes time; programs are told the answer only.
+    face: Option<Arc<dyn Face>>,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(globals: &'a Globals) -> Self {
+        Self { globals, face: (!globals.json()).then(|| face(false, globals.verbose > 0)) }
+    }
+
+    /// Says what is being done, when a person looks.
+    pub(super) fn doing(&self, what: &str) {
+        if let Some(face) = &self.face {
+            face.doing(what);
+        }
+    }
+
+    /// Nothing is being done any more.
+    pub(super) fn done(&self) {
+        if let Some(face) = &self.face {
+            face.findings(&[]);
+        }
+    }
+
+    /// The sources of the inventory, and the folder of copies.
+    pub(super) fn sources(&self) -> Result<(Vec<SourceEntry>, PathBuf), Fault> {
+        let Some(path) = &self.globals.inventory else {
+            return Err(Fault::Usage {
+                message: "no inventory is named".to_owned(),
+                help: "pass `--inventory FILE`, or the path of a file or folder".to_owned(),
+            });
+        };
+        let sources = inventory::load(path)?.inventory.sources;
+        Ok((sources, state_dir(self.globals)?.join("snapshots")))
+    }
+
+    /// The file that a word stands for.
+    pub(super) async fn find(&self, word: &str) -> Result<Place, Fault> {
+        if word == LATEST {
+            return self.latest().await;
+        }
+        let path = Path::new(word);
+        if path.exists() || self.globals.inventory.is_none() {
+            return a_file(word);
+        }
+        let (sources, cache) = self.sources()?;
+        let catalog = Catalog::of(&sources).await;
+        let found: Vec<&Listed> = catalog.named(word).collect();
+        let [listed] = found.as_slice() else { return Err(not_one(word, &found, &catalog.failed)) };
+        let path = self.open(listed, &cache).await.map_err(|error| unusable(&error))?;
+        let candidate = &listed.candidate;
+        Ok(Place {
+            name: candidate.shown(),
+            path,
+            source: Some(listed.source()),
+            taken: Some(candidate.taken),
+            time_from: Some(candidate.time_from),
+        })
+    }
+
+    /// The listed file on this controller; a copy takes time, and tells so.
+    pub(super) async fn open(&self, listed: &Listed, cache: &Path) -> Result<PathBuf, SourceError> {
+        if !listed.here {
+            self.doing(&format!("fetching {}", listed.candidate.shown()));
+        }
+        let path = listed.open(cache, &self.teller()).await;
+        self.done();
+        path
+    }
+
+    async fn latest(&self) -> Result<Place, Fault> {
+        let (sources, cache) = self.sources()?;
+        self.doing("looking for the newest whole snapshot");
+        let search = newest(&sources, &cache, &self.teller()).await;
+        self.done();
+        let search = search.map_err(|error| unusable(&error))?;
+        for passed in &search.passed_over {
+            warn(&format!("passed over, and it may be newer: {}", why(passed)));
+        }
+        let chosen = search.chosen;
+        Ok(Place {
+            name: chosen.name,
+            path: chosen.path,
+            source: Some(chosen.source),
+            taken: Some(chosen.taken),
+            time_from: Some(chosen.time_from),
+        })
+    }
+
+    /// Shows how much of a copy is there.
+    fn teller(&self) -> impl Fn(u64, u64) + Send + Sync + 'static {
+        let face = self.face.clone();
+        move |done, total| {
+            if let Some(face) = &face {
+                face.live(&Live::Bytes { step: String::new(), done, total });
+            }
+        }
+    }
+}
+
+/// A line on standard error, where programs do not read.
+pub(super) fn warn(text: &str) {
+    // A closed standard error is no reason to keep the answer back.
+    drop(std::io::Write::write_all(&mut std::io::stderr(), format!("warning: {text}\n").as_bytes()));
+}
+
+/// What cannot be used, and why.
+pub(super) fn why(PassedOver { name, source, reason }: &PassedOver) -> String {
+    if name == PassedOver::ALL { reason.clone() } else { format!("`{name}` of {source}: {reason}") }
+}
+
+fn a_file(word: &str) -> Result<Place, Fault> {
+    let usage = |message: String| Fault::Usage {
+        message,
+        help: "name a file, or pass `--inventory FILE` and `latest` or a name that `drctl snapshot list` shows"
+            .to_owned(),
+    };
+    let metadata = std::fs::metadata(word).map_err(|error| usage(format!("could not open `{word}`: {error}")))?;
+    if !metadata.is_file() {
+        return Err(usage(format!("`{word}` is no file")));
+    }
+    let path = Path::new(word);
+    let named = path.file_name().and_then(time_in_name);
+    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    Ok(Place {
+        name: word.to_owned(),
+        path: path.to_owned(),
+        source: None,
+        taken: named.or(modified),
+        time_from: named.map(|_| TimeFrom::Name).or(modified.map(|_| TimeFrom::File)),
+    })
+}
+
+fn not_one(word: &str, found: &[&Listed], failed: &[PassedOver]) -> Fault {
+    let several = found.iter().map(|listed| listed.source()).collect::<Vec<_>>().join(", ");
+    let message = if found.is_empty() {
+        let silent: String = failed.iter().map(|failed| format!("; {}", failed.reason)).collect();
+        format!("`{word}` is neither a file nor a snapshot of the inventory's sources{silent}")
+    } else {
+        format!("`{word}` is in several sources: {several}")
+    };
+    Fault::Usage { message, help: "`drctl snapshot list` shows all names; a path names one file".to_owned() }
+}
+
+/// A source that failed: nothing of the snapshot is known.
+fn unusable(error: &SourceError) -> Fault {
+    let mut message = chain(error);
+    if let SourceError::None { passed_over: all } = error {
+        for passed in all {
+            message.push_str(&format!("\n  {}", why(passed)));
+        }
+    }
+    Fault::Snapshot { message, help: "`drctl snapshot list` shows what the sources hold".to_owned() }
+}
