@@ -8,7 +8,7 @@ use std::time::Duration;
 use support::{ADDRESS, Host, Lab};
 
 /// Every step of the default playbook, in order.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 16] = [
     "fence",
     "fetch-snapshot",
     "ca-crt",

@@ -79,39 +79,35 @@ mod tests {
         }
     }
 
-    fn of(endpoint: &str, claims: &Claims) -> Option<String> {
-        judge(endpoint, claims).map(|finding| finding.name)
-    }
-
-    fn is(name: &str) -> Option<String> {
-        Some(name.to_owned())
+    fn of(endpoint: &str, claims: &Claims) -> String {
+        judge(endpoint, claims).map_or_else(|| "nothing".to_owned(), |finding| finding.name)
     }
 
     #[test]
     fn the_address_that_nodes_ask_is_right() {
-        assert_eq!(of("10.0.0.10:6443", &claims()), is("endpoint-of-snapshot"));
+        assert_eq!(of("10.0.0.10:6443", &claims()), "endpoint-of-snapshot");
         let named = Claims { control_plane_endpoint: Some("LB.example.org".to_owned()), ..claims() };
-        assert_eq!(of("lb.example.org:6443", &named), is("endpoint-of-snapshot"));
+        assert_eq!(of("lb.example.org:6443", &named), "endpoint-of-snapshot");
     }
 
     #[test]
     fn what_the_snapshot_knows_may_lead_there() {
         for endpoint in ["10.0.0.10:443", "cp-1:6443", "api.example.org:6443"] {
-            assert_eq!(of(endpoint, &claims()), is("endpoint-differs"), "{endpoint}");
+            assert_eq!(of(endpoint, &claims()), "endpoint-differs", "{endpoint}");
         }
         let named = Claims { control_plane_endpoint: Some("lb.example.org:6443".to_owned()), ..claims() };
-        assert_eq!(of("10.9.9.9:6443", &named), is("endpoint-differs"), "it may be the address behind the name");
+        assert_eq!(of("10.9.9.9:6443", &named), "endpoint-differs", "it may be the address behind the name");
     }
 
     #[test]
     fn another_address_is_another_clusters() {
         for endpoint in ["10.0.0.11:6443", "api.staging.example.org:6443"] {
-            assert_eq!(of(endpoint, &claims()), is("endpoint-foreign"), "{endpoint}");
+            assert_eq!(of(endpoint, &claims()), "endpoint-foreign", "{endpoint}");
         }
     }
 
     #[test]
     fn without_any_address_nothing_is_said() {
-        assert_eq!(of("10.0.0.11:6443", &Claims::default()), None);
+        assert_eq!(of("10.0.0.11:6443", &Claims::default()), "nothing");
     }
 }

@@ -96,34 +96,36 @@ mod tests {
         Claims { kube_system_uid: uid.map(str::to_owned), cluster_name: name.map(str::to_owned), ..Claims::default() }
     }
 
-    fn named(finding: Option<Finding>) -> Option<(String, Severity)> {
-        finding.map(|finding| (finding.name, finding.severity))
-    }
+    const NOTHING: (&str, Severity) = ("nothing", Severity::Ok);
 
-    fn is(name: &str, severity: Severity) -> Option<(String, Severity)> {
-        Some((name.to_owned(), severity))
+    /// Its name and how bad it is.
+    fn named(finding: Option<&Finding>) -> (&str, Severity) {
+        finding.map_or(NOTHING, |finding| (finding.name.as_str(), finding.severity))
     }
 
     #[test]
     fn a_pinned_uid_is_the_snapshots_or_nothing_begins() {
-        let of = |uid, pinned| named(identity(&claims(uid, None), pinned));
-        assert_eq!(of(Some("u-1"), Some("u-1")), is("cluster", Severity::Ok));
-        assert_eq!(of(Some("u-2"), Some("u-1")), is("cluster-foreign", Severity::Error));
-        assert_eq!(of(None, Some("u-1")), is("cluster-unproven", Severity::Warning));
-        assert_eq!(of(Some("u-1"), None), is("cluster", Severity::Ok));
-        assert_eq!(of(None, None), None);
+        let of = |uid, pinned| identity(&claims(uid, None), pinned);
+        assert_eq!(named(of(Some("u-1"), Some("u-1")).as_ref()), ("cluster", Severity::Ok));
+        assert_eq!(named(of(Some("u-2"), Some("u-1")).as_ref()), ("cluster-foreign", Severity::Error));
+        assert_eq!(named(of(None, Some("u-1")).as_ref()), ("cluster-unproven", Severity::Warning));
+        assert_eq!(named(of(Some("u-1"), None).as_ref()), ("cluster", Severity::Ok));
+        assert_eq!(named(of(None, None).as_ref()), NOTHING);
     }
 
     #[test]
-    fn a_name_of_ones_own_is_no_fault_once_the_uid_is_pinned() {
-        let of = |name, pinned| named(called(&claims(Some("u-1"), name), "prod", pinned));
-        assert_eq!(of(Some("staging"), None), is("cluster-name", Severity::Error));
-        assert_eq!(of(Some("staging"), Some("u-1")), None);
-        // Without a UID to compare with, a name is all there is.
-        let hidden = called(&claims(None, Some("staging")), "prod", Some("u-1"));
-        assert_eq!(named(hidden), is("cluster-name", Severity::Error));
-        assert_eq!(of(Some("prod"), None), is("cluster-name", Severity::Ok));
-        assert_eq!((of(Some("kubernetes"), None), of(None, None)), (None, None));
+    fn a_name_counts_where_no_uid_is_compared() {
+        let of = |uid, name, pinned| called(&claims(uid, name), "prod", pinned);
+        let foreign = ("cluster-name", Severity::Error);
+        assert_eq!(named(of(Some("u-1"), Some("staging"), None).as_ref()), foreign);
+        assert_eq!(named(of(None, Some("staging"), Some("u-1")).as_ref()), foreign);
+        assert_eq!(named(of(Some("u-1"), Some("staging"), Some("u-1")).as_ref()), NOTHING);
+        assert_eq!(named(of(Some("u-1"), Some("prod"), None).as_ref()), ("cluster-name", Severity::Ok));
+        assert_eq!(
+            named(of(Some("u-1"), Some("kubernetes"), None).as_ref()),
+            NOTHING,
+            "kubeadm's default says nothing"
+        );
     }
 
     #[test]

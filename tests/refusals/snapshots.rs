@@ -106,11 +106,12 @@ fn the_newest_is_broken_and_an_older_one_is_used() {
     let mut site = Site::new(&lab, &host);
     let whole = fs::read(site.snapshot()).expect("a snapshot");
     let taken = drctl::snapshot::time_in_name(site.snapshot().file_name().expect("a name")).expect("a time");
+    let taken = u64::try_from(taken.as_second()).expect("a time of today");
     fs::remove_file(site.snapshot()).expect("a snapshot");
     for (name, bytes, later) in [("older.db", whole.as_slice(), 0), ("newest.db", &whole[..8192 + 32], 60)] {
         let path = site.file("snapshots").join(name);
         fs::write(&path, bytes).expect("a snapshot");
-        let time = SystemTime::from(taken) + Duration::from_secs(later);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(taken + later);
         let file = File::options().write(true).open(path).expect("a snapshot");
         file.set_times(FileTimes::new().set_modified(time)).expect("its time");
     }
