@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::bed::{PLAIN, daemon, events, name_of_now};
-use support::{ADDRESS, Lab};
+use support::{ADDRESS, Host, Lab};
 
 /// What kubectl says with the credential of before the disaster, from where users are.
 fn kubectl(lab: &Lab, backup: &Path, args: &[&str]) -> String {
@@ -109,6 +109,23 @@ fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
     folder
 }
 
+/// etcd's member has the name and the peer address that kubeadm starts etcd with.
+fn is_what_kubeadm_made(host: &Host<'_>) {
+    let members = host
+        .sh("cd /etc/kubernetes/pki/etcd && ETCDCTL_API=3 etcdctl --cacert ca.crt --cert healthcheck-client.crt \
+         --key healthcheck-client.key member list");
+    let manifest = host.sh("cat /etc/kubernetes/manifests/etcd.yaml");
+    let told = |option: &str| {
+        let values = manifest.lines().find_map(|line| line.trim().strip_prefix(&format!("- --{option}=")));
+        values.unwrap_or_else(|| panic!("no --{option}: {manifest}")).to_owned()
+    };
+    let (name, url) = (told("name"), told("initial-advertise-peer-urls"));
+    assert_eq!((name.as_str(), url.as_str()), ("master", format!("https://{ADDRESS}:2380").as_str()));
+    assert!(members.contains(&format!(", started, {name}, {url}, ")), "{members}");
+    assert_eq!(members.lines().count(), 1, "{members}");
+    assert_eq!(told("data-dir"), "/var/lib/etcd");
+}
+
 #[test]
 fn api_servers_that_are_gone_are_not_led_to() {
     let lab = Lab::new();
@@ -136,4 +153,10 @@ fn api_servers_that_are_gone_are_not_led_to() {
     assert_eq!(kubectl(&lab, &backup, &led_to), ADDRESS);
     let shown = lab.drctl(&["show", &lab.run_id()]).expect(0).stdout;
     assert!(shown.contains("| removed: 10.77.9.99"), "{shown}");
+    is_what_kubeadm_made(&host);
+    // `kubeadm init` writes the configuration that it was given: the snapshot's.
+    let held =
+        ["-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "jsonpath={.data.ClusterConfiguration}"];
+    let before = std::fs::read_to_string(backup.join("kubeadm-config.yaml")).expect("the configuration of before");
+    assert_eq!(kubectl(&lab, &backup, &held).trim(), before.trim());
 }

@@ -18,9 +18,9 @@ use standing::{Entry, Next, Standing, addresses, next};
 
 /// Sees that only API servers that live are registered behind the Service `kubernetes`.
 ///
-/// Each API server registers its address in etcd with a lease of 15 s. Entries of the snapshot whose leases still run
-/// are waited for; those without a lease would stay for ever, and are removed when nobody renews them. An address that was renewed since
-/// the restore is never removed, nor is the target's own.
+/// Each API server registers its address in etcd with a lease of 15 s. Entries of the snapshot whose leases still run are
+/// waited for; those without a lease would stay for ever, and are removed when nobody renews them. An address that was
+/// renewed since the restore is never removed, nor is the target's own.
 ///
 /// ```toml
 /// [[step]]
