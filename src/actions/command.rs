@@ -11,6 +11,9 @@ use crate::text::{Text, Values};
 
 /// Runs a command on the target as root, as a job that outlives the connection, at most once for each attempt.
 ///
+/// What it leaves behind ends with it. A daemon that is to stay is a unit where systemd is init, and elsewhere lets go of
+/// the job's lock: `setsid -f DAEMON </dev/null >>LOG 2>&1 9>&-`.
+///
 /// ```toml
 /// [[step]]
 /// name = "stop-kubelet"
@@ -30,7 +33,7 @@ pub(super) struct Command {
     verify: Option<Text>,
     /// Undoes it; must be repeatable and bear that the command never ran.
     undo: Option<Text>,
-    /// Paths that it changes: kept before, and put back when it is undone.
+    /// Paths that it changes: kept before, with what they lead to when they are links, and put back when it is undone.
     #[serde(default)]
     touches: Vec<Text>,
 }
@@ -63,8 +66,9 @@ impl Action for Command {
         if self.touches.is_empty() {
             return Ok(SetAside::Nothing { why: "the step names no paths that it changes" });
         }
-        let keeps = self.touches.iter().map(|path| Ok(Keep::copied(cx.fill(path)?)));
-        Ok(SetAside::Paths(keeps.collect::<Result<_, ActionError>>()?))
+        let paths = self.touches.iter().map(|path| cx.fill(path)).collect::<Result<Vec<String>, ActionError>>()?;
+        let keeps = paths.into_iter().flat_map(|path| [Keep::copied(path.clone()), Keep::linked(path)]);
+        Ok(SetAside::Paths(keeps.collect()))
     }
 
     async fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {

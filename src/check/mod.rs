@@ -14,6 +14,7 @@ mod service_accounts;
 mod snapshot;
 mod space;
 mod tools;
+mod ways;
 
 pub use host::HELD;
 pub use look::{Answer, Look, PATHS, Purpose, TargetLook, look};
@@ -67,6 +68,7 @@ pub const ACCEPTABLE: &[&str] = &[
 pub async fn findings(look: &Look) -> Vec<Finding> {
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(look)).collect();
     let cx = look.plan_context();
+    findings.extend(ways::check(look, &cx).await);
     for step in look.steps_to_run() {
         for mut finding in step.action.check(&cx).await {
             finding.message = format!("step `{}`: {}", step.name, finding.message);

@@ -4,6 +4,7 @@ mod args;
 pub(crate) mod ask;
 mod check;
 mod completions;
+mod core_dumps;
 mod exit;
 mod man;
 mod plan;
@@ -39,6 +40,9 @@ pub async fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     log(args.globals.verbose);
+    if let Err(error) = core_dumps::forbid() {
+        tracing::error!(%error, "a crash of drctl may leave secrets in a core dump");
+    }
     let outcome = match &args.command {
         Command::Check(command) => check::run(&args.globals, command).await,
         Command::Plan(command) => plan::run(&args.globals, command).await,

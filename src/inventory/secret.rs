@@ -61,6 +61,9 @@ pub enum SecretError {
         /// What would have been asked.
         question: String,
     },
+    /// A password or passphrase is one line.
+    #[error("it has more than one line; a password is the first and only one")]
+    Lines,
 }
 
 impl Secret {
@@ -118,7 +121,12 @@ impl SecretRef {
         let secret = self.read().await?;
         let bytes = secret.expose();
         let end = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        Ok(Secret::new(end.strip_suffix(b"\r").unwrap_or(end).to_vec()))
+        let line = end.strip_suffix(b"\r").unwrap_or(end);
+        // Who reads a line would take the rest for something else: sudo's would become the beginning of a script.
+        if line.contains(&b'\n') {
+            return Err(SecretError::Lines);
+        }
+        Ok(Secret::new(line.to_vec()))
     }
 
     /// Mode bits that let others read the file; `None` when it is private or no file.

@@ -1,5 +1,6 @@
 //! Where snapshots come from. One file and one line in [`SourceEntry`] for each.
 
+mod any_path;
 mod catalog;
 mod download;
 mod folder;
@@ -131,6 +132,7 @@ pub struct Chosen {
     /// The source.
     pub source: String,
     /// The whole file on the controller.
+    #[serde(with = "any_path")]
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,

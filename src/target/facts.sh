@@ -65,7 +65,11 @@ elif [ "$(stat -c %u -- "$home")" != 0 ]; then say home unsafe "belongs to uid $
 else
     case $(stat -c %A -- "$home") in
     ?????w* | ????????w*) say home unsafe "can be written to by others than root" ;;
-    *) say home safe ;;
+    *)
+        odd=$(find "$home" -mindepth 1 -maxdepth 1 \( -type l -o ! -user 0 \) | head -n 1)
+        if [ -n "$odd" ]; then say home unsafe "holds a symbolic link, or what is not root's: $odd"
+        else say home safe; fi
+        ;;
     esac
 fi
 n=0

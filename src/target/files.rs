@@ -14,13 +14,15 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, ReadBuf};
 
 use super::patience::Patience;
-use super::{LONG, Target, TargetError, component, script};
+use super::{LONG, Target, TargetError, component, quote, script};
 use crate::transport::Request;
 
 /// What is sent within one script.
 const SMALL: u64 = 256 << 10;
 /// How much of a large file one script takes: what is lost of a transfer that never told its end.
 const PORTION: u64 = 64 << 20;
+/// What scripts ask of the way to a path before they change something there.
+pub(super) const WAY: &str = include_str!("way.sh");
 
 /// The bytes of a file to place.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +110,7 @@ impl Values {
             ("size", &self.size),
             ("sha", &self.sha),
         ];
-        script(&values, &format!("{}{body}", include_str!("files.sh")))
+        script(&values, &format!("{WAY}{}{body}", include_str!("files.sh")))
     }
 }
 
@@ -215,6 +217,21 @@ impl Target {
         }
     }
 
+    /// Why paths cannot be changed safely: they are no such paths, or others than root could lead them elsewhere.
+    pub async fn unsafe_paths(&self, paths: &[String]) -> Result<Vec<String>, TargetError> {
+        let (mut reasons, mut arguments) = (Vec::new(), String::new());
+        for path in paths {
+            match check_path(path) {
+                Ok(()) => arguments.extend([" ", &quote(path)]),
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        let body = format!("set --{arguments}\n{WAY}for path; do (safe_way \"$path\") 2>&1; done | sort -u");
+        let answer = self.ask("look at the ways to what is to be changed", &body).await?;
+        reasons.extend(answer.lines().map(str::to_owned));
+        Ok(reasons)
+    }
+
     /// The SHA-256 of a file, hexadecimal; `None` when there is no such file.
     pub async fn digest(&self, path: &str) -> Result<Option<String>, TargetError> {
         let body = format!("{}if [ -f \"$to\" ]; then digest \"$to\"; fi", include_str!("files.sh"));
@@ -238,6 +255,11 @@ impl Target {
     }
 }
 
+/// Linux takes 4095 bytes, and names next to the path are longer than its own.
+const LONGEST_PATH: usize = 3900;
+/// Linux takes no longer name.
+const LONGEST_NAME: usize = 255;
+
 /// A path that may be changed: absolute, plain, not the root itself.
 pub(super) fn check_path(path: &str) -> Result<(), TargetError> {
     let wrong = |reason| Err(TargetError::Path { path: path.to_owned(), reason });
@@ -247,6 +269,9 @@ pub(super) fn check_path(path: &str) -> Result<(), TargetError> {
     }
     if path.contains(['\0', '\n']) {
         return wrong("it has a NUL or a line end in it");
+    }
+    if path.len() > LONGEST_PATH || path.split('/').any(|name| name.len() > LONGEST_NAME) {
+        return wrong("it is longer than 3900 bytes, or a name in it longer than 255");
     }
     Ok(())
 }

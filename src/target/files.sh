@@ -3,26 +3,17 @@ digest() {
     if command -v openssl >/dev/null; then openssl dgst -sha256 -r <"$1" | cut -d ' ' -f 1
     else sha256sum <"$1" | cut -d ' ' -f 1; fi
 }
-refuse() { echo "$1" >&2; exit 76; }
-# Makes missing folders above a path; refuses a way through links that root did not make.
+# Makes missing folders.
+make_folder() {
+    [ -n "$1" ] && [ ! -d "$1" ] || return 0
+    if [ -e "$1" ] || [ -L "$1" ]; then refuse "$1 is in the way: it is neither a folder nor a link to one"; fi
+    make_folder "${1%/*}"
+    (umask 022 && mkdir -- "$1")
+    echo "created $1"
+}
 way_to() {
-    way=
-    set -f
-    old_ifs=$IFS
-    IFS=/
-    for piece in ${1%/*}; do
-        [ -n "$piece" ] || continue
-        way=$way/$piece
-        if [ -L "$way" ] && [ "$(stat -c %u -- "$way")" != 0 ]; then
-            refuse "$way is a symbolic link that root did not make"
-        fi
-        if [ ! -d "$way" ]; then
-            (umask 022 && mkdir -- "$way")
-            echo "created $way"
-        fi
-    done
-    IFS=$old_ifs
-    set +f
+    safe_way "$1"
+    make_folder "${1%/*}"
 }
 same() {
     [ -f "$to" ] && [ ! -L "$to" ] || return 1
@@ -38,6 +29,11 @@ open_new() {
     set -C
     exec 9>"$new"
     set +C
+    # `set -C` bears with pipes and devices.
+    case $(stat -L -c '%F %h %u' /proc/self/fd/9) in
+    'regular empty file 1 0') ;;
+    *) refuse "somebody else made $new at the same time. See who can write to ${new%/*}, and run again" ;;
+    esac
     chown -- "$owner" /proc/self/fd/9
     chmod -- "$mode" /proc/self/fd/9
 }

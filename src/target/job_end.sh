@@ -1,16 +1,21 @@
 # Ends a job that may still run, and waits until nothing of it is left.
 # In: d (the job's folder).
-running() { [ -e "$d/alive" ] && ! flock -n -s "$d/alive" true; }
+[ -d "$d" ] || exit 0
+cd -- "$d" && d=$(pwd -P) || exit 1
+running() { [ ! -e rc ] && [ -e alive ] && ! flock -n -s alive true; }
+# Numbers of processes are given to others later; who has the lock open is surely of the job. The wrapper ends by itself.
+signal() {
+    for process in $(find /proc/[0-9]*/fd -perm -200 -lname "$d/alive" 2>/dev/null | cut -d / -f 3 | sort -u); do
+        [ "$process" = "$(cat pid)" ] || kill -s "$1" "$process"
+        [ "$process" != "$(cat main)" ] || kill -s "$1" -- "-$process"
+    done 2>/dev/null
+}
 n=0
 while running; do
-    # Only a running job's number is its own: later it may be anybody's.
-    main=$(cat "$d/main" 2>/dev/null) || main=
-    if [ -n "$main" ]; then
-        case $n in
-        0) kill -s TERM "$main" 2>/dev/null ;;
-        100) kill -s KILL -- "-$main" 2>/dev/null ;;
-        esac
-    fi
+    case $n in
+    0) signal TERM ;;
+    100 | 150 | 200 | 250) signal KILL ;;
+    esac
     n=$((n + 1))
     if [ "$n" -gt 300 ]; then
         echo "the job in $d does not end" >&2

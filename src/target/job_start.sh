@@ -4,7 +4,7 @@ set -e
 mkdir -p -- "${d%/*}"
 exec 7>>"${d%/*}/starting"
 flock -w 60 7
-if [ "$again" = 1 ] && [ -d "$d" ] && flock -n -s "$d/alive" true; then rm -rf -- "$d"; fi
+if [ "$again" = 1 ] && [ -d "$d" ] && { [ -e "$d/rc" ] || flock -n -s "$d/alive" true; }; then rm -rf -- "$d"; fi
 if [ ! -d "$d" ]; then
     # All that the job needs is there, durable, before the folder has its name.
     rm -rf -- "$d.new"

@@ -1,21 +1,27 @@
-# Runs a job's command in a session of its own. The command inherits the lock on `alive`, so that
-# the job counts as running even if this wrapper is killed.
-d=$1
-cd -- "$d" || exit 0
+# Runs a job's command in a session of its own. Whatever has the lock on `alive` open, as file 9, belongs to the job: the
+# job counts as running even if this wrapper is killed, and what left the command's session still ends with the command.
+cd -- "$1" || exit 0
+d=$(pwd -P)
 umask 077
+# Commands may have keys in memory.
+ulimit -c 0
 exec 9>>alive
 flock 9
 (set -C && cat /proc/sys/kernel/random/boot_id >started) 2>/dev/null || exit 0
 echo "$$" >pid
 sync started pid . 2>/dev/null
 read -r limit <limit
-# The first 8 MiB of output are kept as they come, of what follows the last 64 KiB.
+# The first 8 MiB of output are kept as they come, and the last 64 KiB.
 rm -f pipe
 mkfifo pipe
 {
-    (ulimit -c 0; ulimit -f 16384 && exec cat >>out) 2>/dev/null
-    tail -c 65536 >rest
-    if [ -s rest ]; then
+    # Past the limit, or on a full disk, `tee` writes no more there, and goes on.
+    (
+        trap '' XFSZ
+        ulimit -f 16384
+        exec tee -a out
+    ) 2>/dev/null | tail -c 65536 >rest
+    if [ "$(tail -c 65536 out | cksum)" != "$(cksum <rest)" ]; then
         printf '\n[drctl: more output came, of which these are the last 64 KiB]\n'
         cat rest
     fi >>out
@@ -40,14 +46,20 @@ echo "$main" >main
 wait "$main"
 status=$?
 read -r to _ </proc/uptime
-# What the command left behind in its process group ends with it.
+# What the command left behind ends with it: its process group, and what took file 9 along into another session.
+left() {
+    exec 9>&-
+    find /proc/[0-9]*/fd -perm -200 -lname "$d/alive" 2>/dev/null | cut -d / -f 3 | grep -vx "$$" | sort -u
+}
 n=0
-while kill -s 0 -- "-$main" 2>/dev/null && [ "$n" -lt 50 ]; do
-    [ "$n" -gt 0 ] || kill -s TERM -- "-$main" 2>/dev/null
+while kill -s 0 -- "-$main" 2>/dev/null || [ -n "$(left)" ]; do
+    if [ "$n" = 0 ]; then kill -s TERM -- "-$main" $(left) 2>/dev/null; fi
+    if [ "$n" -ge 100 ]; then kill -s KILL -- "-$main" $(left) 2>/dev/null; fi
+    # What even that does not end is in the kernel's hands.
+    [ "$n" -lt 150 ] || break
     n=$((n + 1))
     sleep 0.1
 done
-kill -s KILL -- "-$main" 2>/dev/null
 n=0
 while kill -s 0 "$keeper" 2>/dev/null && [ "$n" -lt 50 ]; do
     n=$((n + 1))

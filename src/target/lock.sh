@@ -21,6 +21,8 @@ safe_home() {
     case $2 in
     ?????w* | ????????w*) echo "$h can be written to by others than root ($2)" >&2; exit 76 ;;
     esac
+    odd=$(find "$h" -mindepth 1 -maxdepth 1 \( -type l -o ! -user 0 \) | head -n 1)
+    if [ -n "$odd" ]; then echo "$odd is a symbolic link, or not root's; drctl makes no such thing" >&2; exit 76; fi
 }
 if [ -z "$claim" ]; then
     if safe_home; then tell; else h=/nonexistent; tell; fi

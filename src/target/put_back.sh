@@ -54,6 +54,7 @@ put_back() {
     read -r kind <"$k/kind"
     IFS= read -r path <"$k/path"
     IFS= read -r stored <"$k/stored"
+    safe_way "$path" links
     case $how:$kind in
     *:absent) if [ -d "${path%/*}" ]; then swap ''; fi ;;
     move:mount)

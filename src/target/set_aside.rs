@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{check_path, file_name};
+use super::files::{WAY, check_path, file_name};
 use super::{Target, TargetError, quote, script};
 
 /// A path that a step may change.
@@ -29,6 +29,8 @@ pub enum How {
     Move,
     /// As it is: the step works on what was there, and a copy is put back.
     Copy,
+    /// What it leads to, as a copy; nothing, when it is no link.
+    Linked,
 }
 
 /// Something that is kept on the target.
@@ -50,9 +52,14 @@ impl Keep {
         Self { path: path.into(), how: How::Move }
     }
 
-    /// The path is copied.
+    /// The path is copied; of a link, the link.
     pub fn copied(path: impl Into<String>) -> Self {
         Self { path: path.into(), how: How::Copy }
+    }
+
+    /// What the path leads to is copied, when it is a link: a step that works on the path changes that.
+    pub fn linked(path: impl Into<String>) -> Self {
+        Self { path: path.into(), how: How::Linked }
     }
 }
 
@@ -61,6 +68,7 @@ impl How {
         match self {
             Self::Move => "move",
             Self::Copy => "copy",
+            Self::Linked => "linked",
         }
     }
 }
@@ -144,7 +152,7 @@ impl Target {
             ("hidden", self.hidden(step)),
             ("busy", format!("{}/busy", self.run_folder())),
         ];
-        script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), body)
+        script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), &format!("{WAY}{body}"))
     }
 }
 

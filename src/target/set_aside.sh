@@ -12,9 +12,14 @@ kind() {
     elif [ -d "$1" ]; then echo folder
     else echo file; fi
 }
-# The deepest folder above a path that is there; how many above it are missing.
+# Writes down a path, the deepest folder above it that is there, and how many above it are missing.
 note() {
     [ ! -e "$aside" ] || return 0
+    if [ "$1" = linked ]; then
+        [ ! -L "$2" ] || note copy "$(readlink -m -- "$2")" "$3"
+        return
+    fi
+    safe_way "$2"
     i=$((i + 1))
     k=$aside.new/$i
     mkdir -- "$k"
@@ -39,6 +44,10 @@ note() {
         ;;
     *) printf '%s\n' "${2%/*}/$hidden.$i" >"$k/stored" ;;
     esac
+    IFS= read -r stored <"$k/stored"
+    if [ -e "$stored" ] || [ -L "$stored" ]; then
+        refuse "$stored is there already, where $2 would be kept. See what it is, move it away, and run again"
+    fi
 }
 # One path out of the way, or copied. Can be broken off anywhere and done again.
 keep() {

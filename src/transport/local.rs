@@ -15,7 +15,7 @@ const STDOUT_KEPT: usize = 1 << 20;
 /// What a reply keeps of the end of standard error.
 const STDERR_KEPT: usize = 64 << 10;
 /// What every script finds around it, wherever it runs.
-const PRELUDE: &str = "umask 077; LC_ALL=C PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export LC_ALL PATH; cd /\n";
+const PRELUDE: &str = "umask 077; ulimit -c 0; LC_ALL=C PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export LC_ALL PATH; cd /\n";
 
 /// The machine that drctl itself runs on.
 #[derive(Debug, Clone, Copy, Default)]

@@ -30,9 +30,10 @@ impl Escalation {
     }
 }
 
-/// What precedes every script: the far side's locale and path are not ours to rely on.
+/// What precedes every script: the far side's locale and path are not ours to rely on, and what handles keys
+/// leaves no core dump.
 const PREAMBLE: &str = "LC_ALL=C PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
-                        export LC_ALL PATH\numask 077\ncd /\n";
+                        export LC_ALL PATH\numask 077\nulimit -c 0\ncd /\n";
 
 /// One command and the signs by which its beginnings are told.
 #[derive(Debug)]

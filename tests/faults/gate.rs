@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::trial::{Fault, When};
 
 /// sshd's own configuration for it.
-pub(crate) const SSHD: &str = "ForceCommand /srv/gate/gate\n";
+pub(crate) const SSHD: &str = "ForceCommand exec /srv/gate/gate\n";
 
 /// The gate's folder, seen from the machine.
 #[derive(Debug)]

@@ -139,6 +139,18 @@ impl Lab {
         false
     }
 
+    /// How many bytes are in the files below a folder of the lab's.
+    pub(crate) fn sizes(&self, folder: &str) -> u64 {
+        fn below(path: &Path) -> u64 {
+            let about = path.symlink_metadata().expect("a file");
+            if !about.is_dir() {
+                return about.len();
+            }
+            path.read_dir().expect("a folder").map(|entry| below(&entry.expect("an entry").path())).sum()
+        }
+        below(&self.dir.path().join(folder))
+    }
+
     /// The newest run's id.
     pub(crate) fn run_id(&self) -> String {
         let runs = self.drctl(&["runs"]).stdout;

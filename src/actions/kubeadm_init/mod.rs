@@ -82,7 +82,11 @@ impl Action for KubeadmInit {
     }
 
     fn set_aside(&self, _: &Context<'_>) -> Result<SetAside, ActionError> {
-        Ok(SetAside::Paths(vec![Keep::copied("/etc/kubernetes"), Keep::copied("/var/lib/kubelet")]))
+        let kept = ["/etc/kubernetes", "/var/lib/kubelet"];
+        // kubeadm writes through links that an owner made of these.
+        let linked = ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd"];
+        let leads = kept.iter().chain(&linked).map(|path| Keep::linked(*path));
+        Ok(SetAside::Paths(kept.iter().map(|path| Keep::copied(*path)).chain(leads).collect()))
     }
 
     async fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {

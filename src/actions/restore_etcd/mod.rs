@@ -71,6 +71,24 @@ impl RestoreEtcd {
         Ok(followed(cx.facts, path))
     }
 
+    /// Links are followed where they are looked for before the run; another is not silently replaced by a folder.
+    async fn link(&self, cx: &PlanContext<'_>) -> Option<Finding> {
+        let (target, facts) = (cx.target?, cx.facts?);
+        let data = self.data_dir.as_ref()?.fill(cx.values).ok()?;
+        if facts.paths.contains_key(&data) {
+            return None;
+        }
+        let script = format!("[ ! -L {0} ] || readlink -m -- {0}", quote(&data));
+        let leads = target.ask("look at the data folder", &script).await.ok()?;
+        (!leads.is_empty()).then(|| {
+            Finding::error(
+                "data-dir-link",
+                format!("`data_dir` is {data}, a symbolic link to {}", leads.trim_end()),
+                "write the folder that it leads to: the link would be replaced",
+            )
+        })
+    }
+
     fn choice(&self, facts: &Facts, inventory: &Inventory, etcd: Option<&str>) -> Choice {
         choose(self.engine.as_deref().filter(|name| *name != "auto"), facts, inventory, etcd)
     }
@@ -204,7 +222,7 @@ impl Action for RestoreEtcd {
         let etcd = cx.snapshot.and_then(|snapshot| snapshot.claims.etcd_version.as_deref());
         let choice = self.choice(facts, cx.inventory, etcd);
         let said = choice.in_words();
-        vec![match (&choice.taken, choice.same_minor) {
+        let engine = match (&choice.taken, choice.same_minor) {
             (None, _) => Finding::error(
                 "restore-engine",
                 format!("no program on the target restores a snapshot\n  {}", choice.against().join("\n  ")),
@@ -216,7 +234,8 @@ impl Action for RestoreEtcd {
                 "bring a tool of the same minor version to the target",
             ),
             (Some(_), _) => Finding::ok("restore-engine", said),
-        }]
+        };
+        self.link(cx).await.into_iter().chain([engine]).collect()
     }
 
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {

@@ -15,6 +15,11 @@ async fn run(target: &Target, job: Job<'_>) -> JobEnd {
     target.job(job, &|_| {}, &CancellationToken::new()).await.unwrap()
 }
 
+/// Whether the process whose number is in a file still runs. One that ended and was not asked after has no command line.
+fn lives(host: &Host, name: &str) -> bool {
+    fs::read(format!("/proc/{}/cmdline", host.read(name).trim())).is_ok_and(|line| !line.is_empty())
+}
+
 #[tokio::test]
 async fn a_job_tells_its_lines_and_its_status() {
     let host = Host::new();
@@ -166,4 +171,81 @@ async fn a_running_job_keeps_the_run_from_being_taken_over() {
     run(&target, job("not this one")).await;
     let outcome = other.acquire(over).await.unwrap();
     assert!(matches!(outcome, crate::target::LockOutcome::Acquired { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn children_in_sessions_of_their_own_end_with_the_job_and_those_that_let_go_of_its_lock_do_not() {
+    let host = Host::new();
+    let target = host.held().await;
+    let child = |name: &str| format!("echo $$ >'{}'; exec sleep 60", host.path(name));
+    let command = format!(
+        "setsid sh -c \"{}\" & (setsid sh -c \"{}\" &) & setsid sh -c \"{}\" 9>&- >/dev/null 2>&1 &
+         until [ -s '{}' ] && [ -s '{}' ] && [ -s '{}' ]; do sleep 0.05; done",
+        child("session").replace('$', "\\$"),
+        child("forked").replace('$', "\\$"),
+        child("let-go").replace('$', "\\$"),
+        host.path("session"),
+        host.path("forked"),
+        host.path("let-go"),
+    );
+    assert!(matches!(run(&target, job(&command)).await, JobEnd::Exited { status: 0, .. }));
+    assert!(!lives(&host, "session") && !lives(&host, "forked"));
+    assert!(lives(&host, "let-go"));
+    target.ask("end it", &format!("kill {}", host.read("let-go"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_without_its_wrapper_is_ended_with_all_that_holds_its_lock() {
+    let host = Host::new();
+    let target = host.held().await;
+    let folder = host.path("state/drctl/run-1/s/1-apply");
+    let stop = CancellationToken::new();
+    let cancel = |_: &str| stop.cancel();
+    let command = format!("setsid sleep 60 & echo $! >'{}'; echo begun; sleep 60", host.path("child"));
+    target.job(job(&command), &cancel, &stop).await.unwrap();
+    target.ask("end the wrapper", &format!("kill -9 $(cat '{folder}/pid')")).await.unwrap();
+    target.end_job("s", 1, "apply").await.unwrap();
+    assert_eq!(target.job_state("s", 1, "apply").await.unwrap(), JobState::Lost);
+    assert!(!lives(&host, "child"));
+}
+
+#[tokio::test]
+async fn a_job_that_ended_is_over_whoever_holds_its_lock() {
+    let host = Host::new();
+    let target = host.held().await;
+    let command = format!("echo x >>'{}'", host.path("count"));
+    run(&target, job(&command)).await;
+    let folder = host.path("state/drctl/run-1/s/1-apply");
+    // Its number belongs to another by now, and that other one has the file open.
+    let mut other = std::process::Command::new("sh")
+        .args(["-c", &format!("exec 9>>'{folder}/alive'; flock 9; exec sleep 60")])
+        .spawn()
+        .unwrap();
+    fs::write(format!("{folder}/main"), other.id().to_string()).unwrap();
+    let start = Instant::now();
+    target.end_job("s", 1, "apply").await.unwrap();
+    run(&target, Job { again: true, ..job(&command) }).await;
+    assert_eq!(host.read("count"), "x\nx\n");
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert!(other.try_wait().unwrap().is_none(), "it lives on");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[tokio::test]
+async fn the_last_lines_are_kept_just_past_the_limit_too() {
+    let host = Host::new();
+    let target = host.held().await;
+    let command = format!("head -c {} /dev/zero | tr '\\0' x; echo; echo last", (8 << 20) + 5000);
+    let JobEnd::Exited { status: 0, tail } = run(&target, job(&command)).await else { panic!() };
+    assert!(tail.ends_with("x\nlast\n"), "{}", &tail[tail.len() - 100..]);
+}
+
+#[tokio::test]
+async fn neither_scripts_nor_commands_dump_core() {
+    let host = Host::new();
+    let target = host.held().await;
+    assert_eq!(target.ask("ask", "ulimit -c; ulimit -H -c").await.unwrap(), "0\n0\n");
+    let JobEnd::Exited { tail, .. } = run(&target, job("ulimit -c; ulimit -H -c")).await else { panic!() };
+    assert_eq!(tail, "0\n0\n");
 }

@@ -183,3 +183,24 @@ async fn what_an_interrupted_placing_left_is_cleared_away() {
         assert_eq!(host.tree("data"), before);
     }
 }
+
+#[tokio::test]
+async fn what_links_lead_to_comes_back_too() {
+    let host = Host::new();
+    host.write("data/disk/old.conf", "old");
+    host.write("data/elsewhere/file", "old");
+    symlink("disk", host.path("data/link")).unwrap();
+    symlink("../elsewhere", host.path("data/disk/more")).unwrap();
+    let before = host.tree("data");
+    let target = host.held().await;
+    let [link, more, folder] = ["data/link", "data/link/more", "data/elsewhere"].map(|name| host.path(name));
+    let keeps = [Keep::copied(&link), Keep::linked(&link), Keep::linked(more), Keep::linked(folder)];
+    target.set_aside("step", &keeps).await.unwrap();
+    assert_eq!(target.asides().await.unwrap().len(), 3, "the link, and what two links lead to");
+    for name in ["data/link/old.conf", "data/link/new.conf", "data/link/more/file"] {
+        host.write(name, "new");
+    }
+    fs::remove_file(link).unwrap();
+    twice_put_back(&target).await;
+    assert_eq!(host.tree("data"), before);
+}
