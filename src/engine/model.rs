@@ -97,23 +97,24 @@ impl Process<'_> {
             match decision {
                 Decision::Begin { step, attempt } => {
                     self.tried = if self.tried.0 == step { (step, self.tried.1 + 1) } else { (step, 1) };
-                    self.note(&Event::StepStarted { step: name(step), attempt })?;
+                    self.note(Event::StepStarted { step: name(step), attempt })?;
                     self.keep_and_apply(step, attempt)?;
                 }
                 Decision::Continue { step, attempt } => self.keep_and_apply(step, attempt)?,
                 Decision::Settle { step, attempt } => self.settle(step, attempt)?,
                 Decision::Undo { step } => self.undo(step)?,
                 Decision::Stop { .. } => return Ok(()),
-                Decision::RollBack { reason } => self.note(&Event::RollbackStarted { reason })?,
-                Decision::Finish { ending } => self.note(&Event::Finished { ending })?,
+                Decision::RollBack { reason } => self.note(Event::RollbackStarted { reason })?,
+                Decision::Finish { ending } => self.note(Event::Finished { ending })?,
             }
         }
         Ok(())
     }
 
-    fn note(&mut self, event: &Event) -> Result<(), Died> {
+    #[expect(clippy::needless_pass_by_value, reason = "said as the engine says it")]
+    fn note(&mut self, event: Event) -> Result<(), Died> {
         self.world.act()?;
-        self.state.apply(event).expect("the engine does only what is legal");
+        self.state.apply(&event).expect("the engine does only what is legal");
         Ok(())
     }
 
@@ -125,7 +126,7 @@ impl Process<'_> {
             place.aside = Some(place.content);
             place.content = Content::Nothing;
         }
-        self.note(&Event::StepKept { step: name(step) })?;
+        self.note(Event::StepKept { step: name(step) })?;
         self.apply(step, attempt)
     }
 
@@ -151,7 +152,7 @@ impl Process<'_> {
         } else {
             Event::StepDone { step: name(step), outputs: crate::text::Values::new() }
         };
-        self.note(&event)
+        self.note(event)
     }
 
     fn settle(&mut self, step: usize, attempt: u32) -> Result<(), Died> {
@@ -160,24 +161,24 @@ impl Process<'_> {
             return self.apply(step, attempt);
         }
         if self.world.kinds[step] == Kind::Looks && place.content == Content::New {
-            return self.note(&Event::StepDone { step: name(step), outputs: crate::text::Values::new() });
+            return self.note(Event::StepDone { step: name(step), outputs: crate::text::Values::new() });
         }
         self.undo(step)
     }
 
     fn undo(&mut self, step: usize) -> Result<(), Died> {
-        self.note(&Event::UndoStarted { step: name(step) })?;
+        self.note(Event::UndoStarted { step: name(step) })?;
         self.world.act()?;
         self.world.places[step].running = None;
         if self.world.failures.len() % 7 == 3 && self.world.fails() {
-            return self.note(&Event::UndoFailed { step: name(step), error: String::new() }).and(Err(Died));
+            return self.note(Event::UndoFailed { step: name(step), error: String::new(), kept: None }).and(Err(Died));
         }
         self.world.act()?;
         let place = &mut self.world.places[step];
         if let Some(aside) = place.aside.take() {
             place.content = aside;
         }
-        self.note(&Event::UndoDone { step: name(step) })
+        self.note(Event::UndoDone { step: name(step) })
     }
 }
 
@@ -196,6 +197,7 @@ fn header(steps: usize) -> RunHeader {
         playbook: String::new(),
         inventory_sha256: String::new(),
         playbook_sha256: String::new(),
+        snapshot_json_sha256: None,
         snapshot: SnapshotRef {
             name: String::new(),
             source: String::new(),
