@@ -13,7 +13,7 @@ fn configured(cluster: &str, documents: &str) -> String {
 }
 
 #[test]
-fn what_kubeadm_would_make_of_it_is_known_before() {
+fn formats_and_versions_that_do_not_fit() {
     let lab = Lab::new();
     let host = lab.host("target", "kube", ADDRESS, &["--hostname", "master"]);
     let mut site = Site::new(&lab, &host);
@@ -69,10 +69,16 @@ fn what_kubeadm_would_make_of_it_is_known_before() {
       help: what to do is said with each of them
             to go on in spite of it: `--accept kubernetes-version`, `--accept kubelet-version`, `--accept kubeadm-version`
     "#);
+}
 
-    // Another node and another folder than the restored.
+#[test]
+fn another_node_and_another_folder_than_the_restored() {
+    let lab = Lab::new();
+    let host = lab.host("target", "kube", ADDRESS, &["--hostname", "master"]);
+    let mut site = Site::new(&lab, &host);
+    site.playbook = include_str!("../../playbooks/restore.toml").to_owned();
     let init = "---\napiVersion: kubeadm.k8s.io/v1beta2\nkind: InitConfiguration\nnodeRegistration:\n  name: cp-7\n";
-    site.cluster = configured(&cluster, &format!("{CLUSTER}etcd:\n  local:\n    dataDir: /data/etcd\n{init}"));
+    site.cluster = configured(&site.cluster, &format!("{CLUSTER}etcd:\n  local:\n    dataDir: /data/etcd\n{init}"));
     assert_snapshot!(site.refusal(3), @r#"
     [time] reading the snapshots, the certificate authorities and the target
       ERROR step `kubeadm-init`: kubeadm's InitConfiguration and the inventory mean different nodes [kubeadm-node]
