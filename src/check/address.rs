@@ -49,7 +49,7 @@ fn judge(endpoint: &str, claims: &Claims) -> Option<Finding> {
 }
 
 /// Where nodes look for the control plane, as `host:port`.
-fn asked(claims: &Claims) -> Option<String> {
+pub(super) fn asked(claims: &Claims) -> Option<String> {
     let with_port = |at: &str| if split_endpoint(at).is_some() { at.to_owned() } else { format!("{at}:6443") };
     let server = claims.server.as_deref().and_then(|server| server.strip_prefix("https://"));
     claims.control_plane_endpoint.as_deref().or(server).map(|at| with_port(at.trim_end_matches('/')))

@@ -101,11 +101,12 @@ impl Action for Masterleases {
         let Self { port, ca, certificate, key } = self;
         let mut etcd = Access { port: *port, tls: true, ca, certificate, key }.open(cx).await?;
         let own = Node::of(cx.inventory, cx.facts).map(|node| node.address);
+        let used = !cx.snapshot.claims.api_servers.is_empty();
         let begun = Instant::now();
         let mut removed = Vec::new();
         loop {
             let entries = registered(&mut etcd.client, cx.snapshot.claims.revision).await?;
-            match next(&entries, own.as_deref(), begun.elapsed()) {
+            match next(&entries, own.as_deref(), used, begun.elapsed()) {
                 Next::Done => return Ok(Outcome::Done(outputs(cx, &entries, &removed))),
                 Next::Remove(orphans) => {
                     for orphan in orphans {

@@ -54,9 +54,10 @@ pub(super) enum Next<'a> {
 }
 
 /// `own` is the target's address: what stands there is never removed, since its API server registers again.
-pub(super) fn next<'a>(entries: &'a [Entry], own: Option<&str>, elapsed: Duration) -> Next<'a> {
+/// `used` is whether API servers registered themselves in this way before.
+pub(super) fn next<'a>(entries: &'a [Entry], own: Option<&str>, used: bool, elapsed: Duration) -> Next<'a> {
     let of = |standing: Standing| entries.iter().filter(move |entry| entry.standing == standing);
-    if of(Standing::Live).next().is_none() && elapsed < REGISTERS_WITHIN {
+    if of(Standing::Live).next().is_none() && elapsed < REGISTERS_WITHIN && (used || !entries.is_empty()) {
         return Next::Wait("waiting until the API server registers its address".to_owned());
     }
     if of(Standing::Expiring).next().is_some() {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     fn after(entries: &[Entry], seconds: u64) -> Next<'_> {
-        next(entries, OWN, Duration::from_secs(seconds))
+        next(entries, OWN, true, Duration::from_secs(seconds))
     }
 
     #[test]
@@ -137,5 +138,6 @@ mod tests {
         assert_eq!(after(&entries, 59), wait);
         assert_eq!(after(&entries, 60), Next::Done);
         assert_eq!((after(&[], 59), after(&[], 60)), (wait, Next::Done));
+        assert_eq!(next(&[], OWN, false, Duration::ZERO), Next::Done, "they never did");
     }
 }

@@ -25,11 +25,11 @@ pub(super) async fn compare(proof: &Proof<'_>) -> Result<String, ActionError> {
         let now = addresses(&proof.get(PATH).await?);
         let stale: Vec<String> = now.iter().filter(of_before).cloned().collect();
         if stale.is_empty() {
-            return Ok(now.join(", "));
+            return Ok(if now.is_empty() { "none".to_owned() } else { now.join(", ") });
         }
         if Instant::now() >= until {
             let (now, stale) = (now.join(", "), stale.join(", "));
-            return Ok(format!("{now}; of before the disaster, so that connections to them hang: {stale}"));
+            return Ok(format!("{now}; connections hang that are led to API servers of before: {stale}"));
         }
         tokio::time::sleep(PAUSE).await;
     }
