@@ -68,7 +68,8 @@ fn called(claims: &Claims, name: &str, pinned: Option<&str>) -> Option<Finding> 
 fn members(claims: &Claims) -> Option<Finding> {
     let nodes: Vec<&str> =
         claims.nodes.iter().filter(|node| node.control_plane).map(|node| node.name.as_str()).collect();
-    if claims.members.len() < 2 && nodes.len() < 2 {
+    // A restore by etcd 3.4 leaves the members of before in the list: nodes tell better.
+    if nodes.len().max(if nodes.is_empty() { claims.members.len() } else { 0 }) < 2 {
         return None;
     }
     let members: Vec<&str> = claims.members.iter().map(|member| member.name.as_str()).collect();
@@ -91,6 +92,7 @@ mod tests {
     use super::*;
     use crate::actions::Severity;
     use crate::snapshot::ClaimedNode;
+    use crate::snapshot::keyspace::Member;
 
     fn claims(uid: Option<&str>, name: Option<&str>) -> Claims {
         Claims { kube_system_uid: uid.map(str::to_owned), cluster_name: name.map(str::to_owned), ..Claims::default() }
@@ -132,10 +134,14 @@ mod tests {
     fn several_control_planes_are_told() {
         let node =
             |name: &str, control_plane| ClaimedNode { name: name.to_owned(), control_plane, ..ClaimedNode::default() };
-        let mut claims = Claims { nodes: vec![node("a", true), node("b", false)], ..Claims::default() };
-        assert_eq!(members(&claims), None);
+        let member = |name: &str| Member { name: name.to_owned(), peer_urls: Vec::new(), client_urls: Vec::new() };
+        let two = vec![member("default"), member("a")];
+        let mut claims = Claims { nodes: vec![node("a", true), node("b", false)], members: two, ..Claims::default() };
+        assert_eq!(members(&claims), None, "the other member is of before an earlier restore");
         claims.nodes.push(node("c", true));
         let finding = members(&claims).unwrap();
-        assert!(finding.message.contains("nodes:   a, c\n  members: none"), "{}", finding.message);
+        assert!(finding.message.contains("nodes:   a, c\n  members: default, a"), "{}", finding.message);
+        claims.nodes.clear();
+        assert_eq!(members(&claims).unwrap().name, "other-control-planes", "members are all that is known");
     }
 }
