@@ -74,8 +74,12 @@ pub enum Event {
     UndoFailed {
         /// The step.
         step: String,
-        /// What it said, and what remains.
+        /// What it said.
         error: String,
+        /// What the run keeps on the target for steps that are not undone, in the order in which they are undone; absent
+        /// when the target could not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<Vec<Kept>>,
     },
     /// The process leaves; the run can be taken up again from here.
     Stopped {
@@ -106,10 +110,13 @@ pub struct RunHeader {
     pub inventory: String,
     /// The playbook's path, or `embedded`; its text lies beside the journal.
     pub playbook: String,
-    /// SHA-256 of both texts.
+    /// SHA-256 of the inventory's text.
     pub inventory_sha256: String,
     /// SHA-256 of the playbook's text.
     pub playbook_sha256: String,
+    /// SHA-256 of `snapshot.json`; absent in journals from before 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_json_sha256: Option<String>,
     /// The snapshot that is restored.
     pub snapshot: SnapshotRef,
     /// The steps, in order.
@@ -141,6 +148,18 @@ pub struct StepRef {
     pub name: String,
     /// Its action.
     pub action: String,
+}
+
+/// A path that is not as it was before the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kept {
+    /// The step that changed it.
+    pub step: String,
+    /// The path.
+    pub path: String,
+    /// Where what was there is kept on the target; absent when nothing was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<String>,
 }
 
 /// Which way a run goes.

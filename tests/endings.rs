@@ -91,6 +91,57 @@ fn an_undo_that_fails_needs_a_person_and_can_be_gone_on_with() {
 }
 
 #[test]
+fn what_remains_by_hand_is_said_at_once_and_by_show() {
+    let lab = Lab::new();
+    let steps = step("first", "echo new >/srv/one", "touches = ['/srv/one']")
+        + &step(
+            "second",
+            "echo new >/srv/data/file; mkdir /srv/data/sub; mount -t tmpfs none /srv/data/sub",
+            "touches = ['/srv/data']",
+        )
+        + &step("third", "exit 1", "on_failure = 'rollback'");
+    let (host, args) = run(&lab, &steps);
+    host.sh("mkdir /srv/data; echo old >/srv/data/file; echo old >/srv/one");
+    let before = host.tree(&["/srv"]);
+    let ran = drctl(&lab, &args).expect(5);
+    let id = lab.run_id();
+    let shown = lab.drctl(&["show", &id]).expect(0).stdout;
+    let by_hand = |text: &str| {
+        let lines = text.lines().skip_while(|line| !line.starts_with("BY HAND"));
+        let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+        lines.join("\n").replace(&id, "RUN")
+    };
+    insta::assert_snapshot!(by_hand(&shown), @"
+    BY HAND  step `second` could not be undone: could not put back what was set aside on 10.77.0.10 (exit status 1)
+               | rm: cannot remove '/srv/.drctl-RUN.second.undone/sub': Device or resource busy
+               | could not remove all of /srv/.drctl-RUN.second.undone; is something mounted below it?
+             to be undone after it: first
+             not yet as they were on 10.77.0.10:
+               second  /srv/data  is kept as /var/lib/drctl/RUN/second/aside/1/data/it
+               first   /srv/one   is kept as /var/lib/drctl/RUN/first/aside/1/data/it
+             1. on 10.77.0.10, mend what `second` said; leave what is kept where it is
+             2. `drctl rollback RUN` undoes `second` again, then the others
+             3. `drctl show RUN` tells this again
+    ");
+    assert_eq!(by_hand(&ran.stderr), by_hand(&shown));
+    let json = lab.drctl(&["show", &id, "--output", "json"]).expect(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("a line of JSON");
+    let told = &json["data"]["report"]["by_hand"];
+    assert_eq!(told["step"], "second");
+    assert_eq!(told["then"], serde_json::json!(["first"]));
+    // What it says is so.
+    for kept in told["kept"].as_array().expect("paths") {
+        let stored = kept["stored"].as_str().expect("both were there");
+        assert_eq!(host.sh(&format!("cat {stored}/file 2>/dev/null || cat {stored}")), "old\n");
+    }
+    // And what it says to do helps.
+    host.sh("umount /srv/.drctl-*/sub");
+    lab.drctl(&["rollback", "--yes", &id]).expect(0);
+    assert_eq!(host.tree(&["/srv"]), before);
+    assert!(!lab.drctl(&["show", &id]).expect(0).stdout.contains("BY HAND"));
+}
+
+#[test]
 fn signals_stop_at_the_checkpoint_and_the_command_goes_on() {
     for signal in ["-INT", "-TERM"] {
         let lab = Lab::new();

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use miette::Diagnostic as _;
 
+use super::remedy;
 use crate::actions::Finding;
 use crate::check::ACCEPTABLE;
 use crate::engine::{EngineError, Left, chain};
@@ -84,7 +85,7 @@ pub(super) fn next_steps(left: &Left, run: &str) -> Vec<String> {
             "take a new snapshot at once, and see that the CronJob runs again".to_owned(),
             format!("`drctl show {run}` tells the whole run"),
         ],
-        Left::Ended(Ending::RolledBack) => vec![format!("`drctl show {run}` tells what failed")],
+        Left::Ended(Ending::RolledBack) => vec![format!("`drctl show {run}` tells the whole run")],
         Left::Failed { proof: true, .. } => {
             either(format!("the control plane is up but not proven: look, then `drctl resume {run}` proves again"))
         }
@@ -93,9 +94,8 @@ pub(super) fn next_steps(left: &Left, run: &str) -> Vec<String> {
         }
         Left::LostContact { .. } => either(format!("see why the target is out of reach, then `drctl resume {run}`")),
         Left::Unknown { .. } => either(format!("look at the target, then `drctl resume {run}`")),
-        Left::NeedsPerson { .. } => {
-            vec![format!("mend what the error says, then `drctl rollback {run}` goes on undoing")]
-        }
+        // The report says it, here and in `drctl show`.
+        Left::NeedsPerson { .. } => Vec::new(),
         Left::LostLock { .. } => vec!["another controller works on this target: leave it to that one".to_owned()],
         Left::Interrupted => either(format!("`drctl resume {run}` goes on from the checkpoint")),
     }
@@ -112,12 +112,18 @@ pub(super) enum Fault {
     Checks(Vec<Finding>),
     /// The runs of this controller.
     Runs(RunsError),
+    /// A run could not be written down, so it was not begun.
+    NotBegun(RunsError),
+    /// The link broke while the lock was asked for.
+    MayHold { run: String, reason: String },
     /// The target, before a run began.
     Target(TargetError),
     /// The target of a run that is taken up again.
     OutOfReach(TargetError),
     /// Another run holds the target.
     Held(String),
+    /// Another run has worked on the target since.
+    Superseded { by: String },
     /// A snapshot that cannot be had or read.
     Snapshot { message: String, help: String },
     /// The journal cannot be written.
@@ -130,14 +136,19 @@ impl Fault {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Load(_) | Self::Usage { .. } => Exit::Usage,
-            Self::Runs(RunsError::Journal(JournalError::Busy { .. })) | Self::Held(_) => Exit::Held,
-            Self::Runs(RunsError::Unknown { .. } | RunsError::Ambiguous { .. } | RunsError::NoneOpen { .. }) => {
-                Exit::Usage
+            Self::Runs(RunsError::Journal(JournalError::Busy { .. })) | Self::Held(_) | Self::Superseded { .. } => {
+                Exit::Held
             }
+            Self::Runs(
+                RunsError::Unknown { .. }
+                | RunsError::Ambiguous { .. }
+                | RunsError::NoneOpen { .. }
+                | RunsError::Journal(JournalError::Empty { .. }),
+            ) => Exit::Usage,
             Self::Checks(findings) if findings.iter().any(|finding| finding.name == crate::check::HELD) => Exit::Held,
-            Self::Checks(_) | Self::Target(_) | Self::Snapshot { .. } => Exit::Checks,
+            Self::Checks(_) | Self::Target(_) | Self::NotBegun(_) | Self::Snapshot { .. } => Exit::Checks,
             Self::Io { .. } => Exit::Usage,
-            Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) => Exit::Stopped,
+            Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) | Self::MayHold { .. } => Exit::Stopped,
         }
     }
 
@@ -173,19 +184,35 @@ impl Fault {
             Self::Load(error) => (chain(error.as_ref()), error.help().map(|help| help.to_string()).unwrap_or_default()),
             Self::Usage { message, help } | Self::Snapshot { message, help } => (message.clone(), help.clone()),
             Self::Checks(findings) => (failed(findings), accepting(findings)),
-            Self::Runs(error) => (
-                chain(error),
-                "`drctl runs` lists the runs of this controller; with `[state]` in the inventory, pass `--inventory` too"
+            Self::Runs(error) => (chain(error), remedy::of_runs(error)),
+            Self::NotBegun(error) => (
+                format!("the run could not be written down, so it was not begun: {}", chain(error)),
+                "the target was not touched: see the folder of journals, its permissions and the space on its disk"
                     .to_owned(),
             ),
+            Self::MayHold { run, reason } => (
+                format!(
+                    "the link broke while the lock was asked for, and the target may have given it to run {run}: {reason}"
+                ),
+                format!(
+                    "nothing else was changed: `drctl resume {run}` begins, `drctl rollback {run}` lets go of the target"
+                ),
+            ),
             Self::Target(error) => (chain(error), "the target was not changed".to_owned()),
-            Self::OutOfReach(error) => {
-                (chain(error), "the run stands where it stood: see why the target is out of reach, then try again".to_owned())
-            }
+            Self::OutOfReach(error) => (
+                chain(error),
+                "the run stands where it stood: see why the target is out of reach, then try again".to_owned(),
+            ),
             Self::Held(message) => (message.clone(), "wait for it, or see `drctl resume` and `--take-over`".to_owned()),
+            Self::Superseded { by } => (
+                format!("run {by} has worked on the target since, on top of what this run left there"),
+                format!(
+                    "go on with run {by}, from its controller; only once that is rolled back can this run go on or back"
+                ),
+            ),
             Self::Engine(error) => (
                 chain(error),
-                "free space on the controller's disk, then `drctl resume`; the target stands at its last checkpoint"
+                "see the folder of journals and the space on its disk, then `drctl resume`; the target stands at its last checkpoint"
                     .to_owned(),
             ),
             Self::Io { what, source } => {

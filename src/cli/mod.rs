@@ -9,6 +9,7 @@ mod exit;
 mod man;
 mod plan;
 mod playbook;
+mod remedy;
 mod restore;
 mod resume;
 mod rollback;

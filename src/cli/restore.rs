@@ -9,12 +9,13 @@ use super::args::{Globals, Restore};
 use super::exit::{Exit, Fault};
 use super::session::{Session, confirm, hold, refuse, work};
 use crate::check::Purpose;
-use crate::engine::{Engine, Listener, Run};
-use crate::event::{FORMAT, RunHeader, SnapshotRef, StepRef};
-use crate::journal::RunState;
+use crate::engine::{Engine, Listener, Run, chain};
+use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
+use crate::journal::Journal;
 use crate::plan::Plan;
-use crate::runs::Frozen;
+use crate::runs::{Frozen, RunFolder};
 use crate::sources::Chosen;
+use crate::target::TargetError;
 
 pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault> {
     let session = Session::load(globals, &args.site)?;
@@ -35,10 +36,9 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
     let header = header(&session, args, &id, &search.chosen);
     let frozen =
         Frozen { inventory: &session.inventory_text, playbook: &session.playbook.text, snapshot: &search.chosen };
-    let (folder, journal, record) = session.runs().begin(header.clone(), &frozen)?;
+    let (folder, mut journal, state, record) = session.runs().begin(header, &frozen).map_err(Fault::NotBegun)?;
     if let Err(fault) = hold(&target.target, &session.runs(), args.site.take_over.as_deref()).await {
-        folder.forget()?;
-        return Err(fault);
+        return Err(not_held(&folder, &mut journal, fault));
     }
     session.face.record(&record);
     let run = Run {
@@ -53,8 +53,20 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
         listener: listener(&session),
         stop: CancellationToken::new(),
     };
-    let engine = Engine::new(run.clone(), journal, RunState::begun(header));
+    let engine = Engine::new(run.clone(), journal, state);
     work(engine, &run, &folder, session.face.as_ref(), false).await
+}
+
+/// A run without the lock never was; but when the link broke, the target may have given it all the same, and only this
+/// run can let go of it.
+fn not_held(folder: &RunFolder, journal: &mut Journal, fault: Fault) -> Fault {
+    if let Fault::Target(error @ TargetError::Transport(_)) = &fault {
+        drop(journal.append(Event::Stopped { reason: format!("the lock may not have been taken: {}", chain(error)) }));
+        return Fault::MayHold { run: folder.id.clone(), reason: chain(error) };
+    }
+    // Its own folder is only in the way of the eye.
+    drop(folder.forget());
+    fault
 }
 
 fn listener(session: &Session) -> Arc<dyn Listener> {
@@ -78,6 +90,7 @@ fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHe
             .map_or("embedded".to_owned(), |path| absolute(path).display().to_string()),
         inventory_sha256: hex(&session.inventory_text),
         playbook_sha256: hex(&session.playbook.text),
+        snapshot_json_sha256: None,
         snapshot: SnapshotRef {
             name: chosen.name.clone(),
             source: chosen.source.clone(),

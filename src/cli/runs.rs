@@ -5,6 +5,8 @@ use std::io::Write as _;
 use super::args::Globals;
 use super::exit::{Exit, Fault};
 use super::session::state_dir;
+use crate::engine::chain;
+use crate::journal::JournalError;
 use crate::report::{Report, human_seconds};
 use crate::runs::Runs;
 
@@ -15,7 +17,9 @@ pub(super) fn run(globals: &Globals) -> Result<Exit, Fault> {
     for run in &runs {
         let line = match run.read() {
             Ok((state, records)) => line(&Report::of(&state, &records), globals.json()),
-            Err(error) => format!("{}  damaged: {error}", run.id),
+            Err(error) if globals.json() => crate::face::unreadable_line(&run.id, &error),
+            Err(JournalError::Empty { .. }) => format!("{}  never begun: nothing was touched", run.id),
+            Err(error) => format!("{}  UNREADABLE: {}", run.id, chain(&error)),
         };
         writeln!(out, "{line}").map_err(say)?;
     }

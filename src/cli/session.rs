@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,9 @@ use crate::playbook::{self, Playbook};
 use crate::report::{Report, past_durations};
 use crate::runs::{RunFolder, Runs};
 use crate::target::{Claim, LockOutcome, Target};
+
+/// How long a target is told that its run stops.
+const GOODBYE: Duration = Duration::from_secs(10);
 
 /// The files that were read, and where things are kept.
 #[derive(Debug)]
@@ -150,6 +154,7 @@ pub(super) async fn hold(target: &Target, runs: &Runs, take_over: Option<&str>) 
             holder.controller,
             if live { "alive" } else { "stopped part way, or dead" },
         ))),
+        LockOutcome::Superseded { by } => Err(Fault::Superseded { by }),
     }
 }
 
@@ -170,8 +175,8 @@ pub(super) async fn work(
     let exit = Exit::of(&left, asked);
     let reachable = !matches!(left, Left::Ended(_) | Left::LostContact { .. } | Left::LostLock { .. });
     if reachable {
-        // Best effort: the lock also says so by its age.
-        drop(run.target.stop().await);
+        // Best effort: the lock also says so by its age. A link that was cut meanwhile is not waited for.
+        drop(tokio::time::timeout(GOODBYE, run.target.stop()).await);
     }
     let (state, records) = folder.read()?;
     face.report(&Report::of(&state, &records), &next_steps(&left, &folder.id));

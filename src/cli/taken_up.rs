@@ -12,7 +12,7 @@ use crate::face::{Face, face};
 use crate::inventory::{self, Inventory, PkiFiles};
 use crate::journal::{Journal, RunState};
 use crate::playbook::{self, Playbook};
-use crate::runs::{RunFolder, Runs};
+use crate::runs::{Opened, RunFolder, Runs};
 use crate::sources::{self, Chosen};
 use crate::target::Target;
 use crate::transport::Ssh;
@@ -39,11 +39,11 @@ impl TakenUp {
             Some(id) => runs.find(id)?,
             None => runs.newest_open(what)?,
         };
-        let (journal, state) = folder.open()?;
-        let inventory =
-            inventory::parse(&state.header.inventory, &folder.inventory()?, base_of(&state.header.inventory))?;
-        let playbook = playbook::parse(&state.header.playbook, &folder.playbook()?, &inventory)?;
-        let snapshot = sources::still_there(folder.snapshot()?, &inventory.sources, &state_dir.join("snapshots")).await;
+        let Opened { journal, state, inventory, playbook, snapshot } = folder.open()?;
+        let header = &state.header;
+        let inventory = inventory::parse(&header.inventory, &inventory, base_of(&header.inventory))?;
+        let playbook = playbook::parse(&header.playbook, &playbook, &inventory)?;
+        let snapshot = sources::still_there(snapshot, &inventory.sources, &state_dir.join("snapshots")).await;
         let face = face(globals.json(), globals.verbose > 0);
         Ok(Self { face, folder, state, journal, inventory, playbook, snapshot, state_dir })
     }
@@ -54,7 +54,10 @@ impl TakenUp {
         let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::OutOfReach(error.into()))?;
         let target = Target::new(Arc::new(ssh), &self.folder.id);
         let facts = target.facts(crate::check::PATHS).await.map_err(Fault::OutOfReach)?;
-        hold(&target, &Runs::new(&self.state_dir), None).await?;
+        hold(&target, &Runs::new(&self.state_dir), None).await.map_err(|fault| match fault {
+            Fault::Target(error) => Fault::OutOfReach(error),
+            fault => fault,
+        })?;
         let pki = PkiFiles::find(&self.inventory.pki);
         let mut values = self.inventory.values();
         values.extend(pki.values());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{ActionError, Context, Outcome, SetAside, Tell, Verdict};
-use crate::event::{Event, Live};
+use crate::event::{Event, Kept, Live, StepRef};
 use crate::target::JobState;
 use crate::text::Values;
 
@@ -133,7 +133,8 @@ impl Engine {
                     Err(Halt::Left(left))
                 } else {
                     let error = chain(&error);
-                    self.note(Event::UndoFailed { step: name.clone(), error: error.clone() })?;
+                    let kept = self.kept().await;
+                    self.note(Event::UndoFailed { step: name.clone(), error: error.clone(), kept })?;
                     Err(Halt::Left(Left::NeedsPerson { step: name, error }))
                 }
             }
@@ -146,6 +147,23 @@ impl Engine {
         self.run.target.end_job(cx.step, attempt, crate::target::APPLY).await?;
         self.run.playbook.steps[step].action.undo(&cx).await?;
         Ok(self.run.target.put_back(cx.step).await?)
+    }
+
+    /// What is not as it was, in the order in which it would be put back.
+    async fn kept(&self) -> Option<Vec<Kept>> {
+        let target = &self.run.target;
+        let asides = target.asides().await.ok()?;
+        let steps = self.state.header.steps.iter().rev();
+        let of_step = |step: &StepRef| {
+            let own = asides.iter().filter(|aside| target.is_of(aside, &step.name));
+            let kept = own.map(|aside| Kept {
+                step: step.name.clone(),
+                path: aside.path.clone(),
+                stored: aside.stored.clone(),
+            });
+            kept.collect::<Vec<_>>()
+        };
+        Some(steps.flat_map(of_step).collect())
     }
 
     fn values(&self) -> Values {

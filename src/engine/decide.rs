@@ -126,6 +126,7 @@ mod tests {
             playbook: String::new(),
             inventory_sha256: String::new(),
             playbook_sha256: String::new(),
+            snapshot_json_sha256: None,
             snapshot: SnapshotRef {
                 name: String::new(),
                 source: String::new(),
@@ -187,7 +188,7 @@ mod tests {
                     return true;
                 }
                 if chance.draw() % 6 == 1 {
-                    note(Event::UndoFailed { step: name(*step), error: String::new() });
+                    note(Event::UndoFailed { step: name(*step), error: String::new(), kept: None });
                     return true;
                 }
                 note(Event::UndoDone { step: name(*step) });

@@ -171,7 +171,7 @@ impl Process<'_> {
         self.world.act()?;
         self.world.places[step].running = None;
         if self.world.failures.len() % 7 == 3 && self.world.fails() {
-            return self.note(Event::UndoFailed { step: name(step), error: String::new() }).and(Err(Died));
+            return self.note(Event::UndoFailed { step: name(step), error: String::new(), kept: None }).and(Err(Died));
         }
         self.world.act()?;
         let place = &mut self.world.places[step];
@@ -197,6 +197,7 @@ fn header(steps: usize) -> RunHeader {
         playbook: String::new(),
         inventory_sha256: String::new(),
         playbook_sha256: String::new(),
+        snapshot_json_sha256: None,
         snapshot: SnapshotRef {
             name: String::new(),
             source: String::new(),

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::Face;
 use crate::actions::Finding;
-use crate::engine::Listener;
+use crate::engine::{Listener, chain};
 use crate::event::{FORMAT, Live};
-use crate::journal::Record;
+use crate::journal::{JournalError, Record};
 use crate::plan::Plan;
 use crate::report::Report;
 
@@ -71,6 +71,13 @@ pub fn report_line(report: &Report) -> String {
 /// The line of a command that answers one question.
 pub(crate) fn answer_line<T: Serialize>(kind: &'static str, data: &T) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Line { kind, at: Timestamp::now(), data })
+}
+
+/// The line of a run whose journal cannot be read.
+pub fn unreadable_line(run: &str, error: &JournalError) -> String {
+    let never_begun = matches!(error, JournalError::Empty { .. });
+    let data = serde_json::json!({ "run": run, "reason": chain(error), "never_begun": never_begun });
+    serde_json::to_string(&Line { kind: "unreadable", at: Timestamp::now(), data: &data }).unwrap_or_default()
 }
 
 impl Listener for Json {

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 use crate::report::Report;
 
 pub use bars::Bars;
-pub use json::{Json, report_line};
+pub use json::{Json, report_line, unreadable_line};
 pub use plain::Plain;
 
 /// Everything that commands show.
@@ -74,7 +74,7 @@ fn record_line(event: &crate::event::Event) -> Option<String> {
         Event::StepFailed { step, error } => format!("FAILED   {step}: {error}"),
         Event::RollbackStarted { reason } => format!("rolling back: {reason}"),
         Event::UndoDone { step } => format!("undone   {step}"),
-        Event::UndoFailed { step, error } => format!("UNDO FAILED {step}: {error}"),
+        Event::UndoFailed { step, error, .. } => format!("UNDO FAILED {step}: {error}"),
         Event::Stopped { reason } => format!("stopped: {reason}"),
         Event::Finished { ending: Ending::Restored } => "restored".to_owned(),
         Event::Finished { ending: Ending::RolledBack } => "rolled back: the target is as it was".to_owned(),

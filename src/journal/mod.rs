@@ -4,8 +4,11 @@
 //! changed byte anywhere is noticed; an unfinished last line is what a crash leaves, and is dropped.
 
 mod file;
+mod lines;
 mod record;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -63,7 +66,15 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
         /// Its format.
-        found: u32,
+        found: u64,
+    },
+    /// It lies in the folder of another run.
+    #[error("the journal `{}` is that of run `{found}`", path.display())]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
     },
     /// The first record is missing: the run was never begun.
     #[error("the journal `{}` is empty: the run was never begun", path.display())]

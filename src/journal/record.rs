@@ -30,9 +30,17 @@ impl Record {
         let sum = sum(sum_before, body);
         Ok((format!("{body}{BEFORE_SUM}{sum}{AFTER_SUM}\n"), sum))
     }
+}
 
-    /// The record of a line without its end, and its sum; else what is wrong with it.
-    pub(super) fn parse(line: &str, sum_before: &str, seq: u64) -> Result<(Self, String), String> {
+/// A line whose sum is right; what it says is not read yet.
+pub(super) struct Line<'a> {
+    body: &'a str,
+    pub(super) sum: String,
+}
+
+impl<'a> Line<'a> {
+    /// A line without its end; else what is wrong with it.
+    pub(super) fn parse(line: &'a str, sum_before: &str) -> Result<Self, String> {
         let (body, stated) = line
             .strip_suffix(AFTER_SUM)
             .and_then(|line| line.rsplit_once(BEFORE_SUM))
@@ -41,11 +49,33 @@ impl Record {
         if found != stated {
             return Err(format!("its sum is {stated}, its content's is {found}"));
         }
-        let record: Self = serde_json::from_str(&format!("{body}}}")).map_err(|error| error.to_string())?;
+        Ok(Self { body, sum: found })
+    }
+
+    /// Where the last sum in these bytes ends, were it whole.
+    pub(super) fn end_of_sum(bytes: &[u8]) -> Option<usize> {
+        let at = bytes.windows(BEFORE_SUM.len()).rposition(|window| window == BEFORE_SUM.as_bytes())?;
+        let end = at + BEFORE_SUM.len() + FIRST.len() + AFTER_SUM.len();
+        (end <= bytes.len()).then_some(end)
+    }
+
+    /// The record, which must be the one with this number.
+    pub(super) fn record(&self, seq: u64) -> Result<Record, String> {
+        let record: Record = serde_json::from_str(&self.json()).map_err(|error| error.to_string())?;
         if record.seq != seq {
             return Err(format!("it is record {}, expected {seq}", record.seq));
         }
-        Ok((record, found))
+        Ok(record)
+    }
+
+    /// The format that a first line names.
+    pub(super) fn format(&self) -> Option<u64> {
+        let value: serde_json::Value = serde_json::from_str(&self.json()).ok()?;
+        value.pointer("/data/format")?.as_u64()
+    }
+
+    fn json(&self) -> String {
+        format!("{}}}", self.body)
     }
 }
 

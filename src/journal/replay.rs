@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::JournalError;
-use super::file::io;
-use super::record::{FIRST, Record};
+use super::lines::read_whole;
+use super::record::Record;
 use crate::engine::{IllegalEvent, StepState};
-use crate::event::{Direction, Ending, Event, FORMAT, RunHeader};
+use crate::event::{Direction, Ending, Event, RunHeader};
 use crate::text::Values;
 
 /// What a journal says of its run.
@@ -26,50 +26,10 @@ pub struct RunState {
     pub stopped: Option<String>,
 }
 
-/// The whole records of a file, and where they end.
-pub(super) struct Whole {
-    pub(super) records: Vec<Record>,
-    pub(super) end: u64,
-    pub(super) sum: String,
-}
-
 /// Reads a journal without opening it for writing; an unfinished last line is passed over.
 pub fn read(path: &Path) -> Result<(RunState, Vec<Record>), JournalError> {
     let records = read_whole(path)?.records;
-    Ok((RunState::of(path, &records)?, records))
-}
-
-pub(super) fn read_whole(path: &Path) -> Result<Whole, JournalError> {
-    let bytes = std::fs::read(path).map_err(|source| io("read the journal", path, source))?;
-    let mut whole = Whole { records: Vec::new(), end: 0, sum: FIRST.to_owned() };
-    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        let number = whole.records.len() + 1;
-        let damaged = |reason: String| JournalError::Damaged { path: path.to_owned(), line: number, reason };
-        let Some(text) = line.strip_suffix(b"\n") else {
-            break;
-        };
-        let text = std::str::from_utf8(text).map_err(|error| damaged(error.to_string()))?;
-        check_format(path, text, number)?;
-        let (record, sum) = Record::parse(text, &whole.sum, number as u64).map_err(damaged)?;
-        whole.records.push(record);
-        whole.end += line.len() as u64;
-        whole.sum = sum;
-    }
-    Ok(whole)
-}
-
-/// A later format is named as such, not as damage.
-fn check_format(path: &Path, first_line: &str, number: usize) -> Result<(), JournalError> {
-    if number != 1 {
-        return Ok(());
-    }
-    let value: serde_json::Value = serde_json::from_str(first_line).unwrap_or_default();
-    match value.pointer("/data/format").and_then(serde_json::Value::as_u64) {
-        Some(found) if found > u64::from(FORMAT) => {
-            Err(JournalError::Format { path: path.to_owned(), found: u32::try_from(found).unwrap_or(u32::MAX) })
-        }
-        _ => Ok(()),
-    }
+    Ok((RunState::replay(path, &records)?, records))
 }
 
 impl RunState {
@@ -80,40 +40,34 @@ impl RunState {
         Self { header, steps, attempts, direction: Direction::Forward, ending: None, stopped: None }
     }
 
-    fn of(path: &Path, records: &[Record]) -> Result<Self, JournalError> {
+    /// Folds the records of a journal.
+    pub fn replay(path: &Path, records: &[Record]) -> Result<Self, JournalError> {
+        let illegal = |line, source| JournalError::Illegal { path: path.to_owned(), line, source };
         let mut records = records.iter();
-        let Some(Record { data: Event::RunStarted(header), .. }) = records.next() else {
-            return Err(JournalError::Empty { path: path.to_owned() });
+        let mut state = match records.next().map(|record| &record.data) {
+            None => return Err(JournalError::Empty { path: path.to_owned() }),
+            Some(Event::RunStarted(header)) => Self::begun((**header).clone()),
+            Some(other) => {
+                let nothing = IllegalEvent { state: "nothing".to_owned(), event: format!("{other:?}") };
+                return Err(illegal(1, nothing));
+            }
         };
-        let mut state = Self::begun((**header).clone());
         for record in records {
             let line = usize::try_from(record.seq).unwrap_or(usize::MAX);
-            state.apply(&record.data).map_err(|source| JournalError::Illegal {
-                path: path.to_owned(),
-                line,
-                source,
-            })?;
+            state.apply(&record.data).map_err(|source| illegal(line, source))?;
         }
         Ok(state)
     }
 
-    /// Folds the records of a journal that was opened.
-    pub fn replay(path: &Path, records: &[Record]) -> Result<Self, JournalError> {
-        Self::of(path, records)
-    }
-
     /// Takes one more event in; refuses what cannot follow.
     pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
-        let illegal = || IllegalEvent { state: format!("{:?}", self.direction), event: format!("{event:?}") };
-        if self.ending.is_some() && !matches!(event, Event::Resumed { direction: Direction::Back }) {
+        let illegal = || IllegalEvent { state: self.in_words(), event: format!("{event:?}") };
+        if !self.may_follow(event) {
             return Err(illegal());
         }
         match event {
             Event::RunStarted(_) => return Err(illegal()),
-            Event::Resumed { direction } => {
-                if self.direction == Direction::Back && *direction == Direction::Forward {
-                    return Err(illegal());
-                }
+            Event::Resumed { .. } => {
                 self.stopped = None;
                 self.ending = None;
                 for step in &mut self.steps {
@@ -131,7 +85,7 @@ impl RunState {
             | Event::UndoStarted { step }
             | Event::UndoDone { step }
             | Event::UndoFailed { step, .. } => {
-                let index = self.header.steps.iter().position(|known| known.name == *step).ok_or_else(illegal)?;
+                let index = self.index(step).ok_or_else(illegal)?;
                 self.steps[index] = self.steps[index].next(event)?;
                 if let Event::StepStarted { attempt, .. } = event {
                     self.attempts[index] = *attempt;
@@ -139,6 +93,60 @@ impl RunState {
             }
         }
         Ok(())
+    }
+
+    /// Whether the run as a whole allows the event; what its step allows is the step's own business.
+    fn may_follow(&self, event: &Event) -> bool {
+        let forward = self.direction == Direction::Forward;
+        match event {
+            Event::Resumed { direction } => match self.ending {
+                None => forward || *direction == Direction::Back,
+                Some(Ending::Restored) => *direction == Direction::Back,
+                Some(Ending::RolledBack) => false,
+            },
+            _ if self.ending.is_some() => false,
+            Event::RunStarted(_) => false,
+            Event::RollbackStarted { .. } => forward,
+            Event::Stopped { .. } => true,
+            Event::Finished { ending: Ending::Restored } => forward && self.steps.iter().all(StepState::is_settled),
+            Event::Finished { ending: Ending::RolledBack } => {
+                !forward && !self.steps.iter().any(StepState::may_have_changed)
+            }
+            Event::StepStarted { step, attempt } => {
+                let before = attempt.checked_sub(1);
+                forward && self.is_next(step) && self.index(step).is_some_and(|at| before == Some(self.attempts[at]))
+            }
+            Event::StepKept { step }
+            | Event::StepDone { step, .. }
+            | Event::StepSkipped { step, .. }
+            | Event::StepFailed { step, .. } => forward && self.is_next(step),
+            Event::UndoStarted { step } | Event::UndoDone { step } | Event::UndoFailed { step, .. } => {
+                if forward {
+                    self.is_next(step)
+                } else {
+                    self.is_last_changed(step)
+                }
+            }
+        }
+    }
+
+    /// A run goes forwards only at its first step that is not settled.
+    fn is_next(&self, step: &str) -> bool {
+        self.named_steps().find(|(_, state)| !state.is_settled()).is_some_and(|(name, _)| name == step)
+    }
+
+    /// And backwards only at its last one that may have changed something.
+    fn is_last_changed(&self, step: &str) -> bool {
+        let changed = self.steps.iter().rposition(StepState::may_have_changed);
+        changed.is_some_and(|at| self.header.steps[at].name == step)
+    }
+
+    fn index(&self, step: &str) -> Option<usize> {
+        self.header.steps.iter().position(|known| known.name == step)
+    }
+
+    fn in_words(&self) -> String {
+        format!("{:?}, ended {:?}, steps {:?}", self.direction, self.ending, self.steps)
     }
 
     /// What the steps that are done have put out, as `step.<name>.<output>`.

@@ -1,6 +1,9 @@
 //! What became of a run: a fold of its journal. RTO, RPO, each step's time and outcome.
 
+mod by_hand;
 mod text;
+
+pub use by_hand::ByHand;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -25,6 +28,8 @@ pub struct Report {
     pub stopped: Option<String>,
     /// Each step.
     pub steps: Vec<StepReport>,
+    /// What a person has to do, when a step could not be undone.
+    pub by_hand: Option<ByHand>,
     /// Seconds from the first record until the control plane was restored, whatever lay between.
     pub rto_seconds: Option<f64>,
     /// Seconds between the snapshot's data and the start of the run: what is lost.
@@ -83,6 +88,7 @@ impl Report {
             ending: state.ending,
             stopped: state.stopped.clone(),
             steps,
+            by_hand: ByHand::of(state, records),
             rto_seconds: restored
                 .filter(|_| state.ending == Some(Ending::Restored))
                 .map(|record| seconds(started, record.at)),
@@ -106,7 +112,7 @@ impl StepReport {
                     self.seconds = begun.map(|begun| seconds(begun, record.at));
                 }
                 Event::StepSkipped { step, reason } if *step == self.name => self.detail = Some(reason.clone()),
-                Event::StepFailed { step, error } | Event::UndoFailed { step, error } if *step == self.name => {
+                Event::StepFailed { step, error } | Event::UndoFailed { step, error, .. } if *step == self.name => {
                     self.seconds = begun.map(|begun| seconds(begun, record.at));
                     self.detail = Some(error.clone());
                 }

@@ -34,6 +34,9 @@ impl fmt::Display for Report {
             }
         }
         writeln!(f)?;
+        if let Some(by_hand) = &self.by_hand {
+            writeln!(f, "{by_hand}")?;
+        }
         if let Some(rto) = self.rto_seconds {
             writeln!(f, "RTO      {} from the start to the proven control plane", human_seconds(rto))?;
         }

@@ -151,7 +151,7 @@ impl Target {
             let request = Request { stdin: Some(&mut bytes), ..Request::new(&text) };
             match self.transport().run(request).await {
                 Ok(reply) => {
-                    let reply = self.succeeded(&format!("place `{}`", values.to), reply)?;
+                    let reply = self.changed(&format!("place `{}`", values.to), reply).await?;
                     return Ok(String::from_utf8_lossy(&reply.stdout).into_owned());
                 }
                 Err(error) => patience.again(error).await?,
@@ -199,7 +199,7 @@ impl Target {
         let mut counted = Counted { bytes, done: from, size, tell };
         let request = Request { stdin: Some(&mut counted), limit: LONG, ..Request::new(&text) };
         let reply = self.transport().run(request).await?;
-        self.succeeded("receive a file", reply).map(drop)
+        self.changed("receive a file", reply).await.map(drop)
     }
 
     fn read_placed(&self, answer: &str, values: &Values) -> Result<Placed, TargetError> {

@@ -1,17 +1,20 @@
 //! One run at a time on one target, from whichever controller.
 //!
-//! The lock is a number, the epoch, that grows each time it is taken, and a file that names the
-//! holder. Every script that changes something compares the epoch first, under a shared `flock`;
-//! taking the lock needs that `flock` alone. So a holder that lost the lock cannot write, and a
-//! script that is under way cannot be overtaken.
+//! The lock is an epoch, a number that grows each time it is taken with a word that no other taking has, and a file that
+//! names the holder. Every script that changes something compares the epoch first, under a shared
+//! `flock`; taking the lock needs that `flock` alone. So a holder that lost the lock cannot write, and a
+//! script that is under way cannot be overtaken: one that hangs is ended first.
+
+use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Target, TargetError, script};
-use std::sync::atomic::Ordering;
+use super::{Target, TargetError, component, script};
 
-/// A holder that did not show itself for so long, by the target's clock, is not live.
+/// A holder that did not show itself for so long, by the target's uptime, is not live.
 const FRESH_SECONDS: u64 = 60;
+/// The lock may change between a look and a claim, but not for ever.
+const CLAIMS: usize = 50;
 
 /// Who wants the lock.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +48,9 @@ pub struct Holder {
     /// Whether its run stopped part way, at a checkpoint.
     #[serde(default)]
     pub stopped: bool,
+    /// How long the target had been up at the last sign of the holder, in seconds: no clock that anybody sets.
+    #[serde(default)]
+    pub uptime: Option<u64>,
 }
 
 /// What came of asking for the lock.
@@ -62,49 +68,76 @@ pub enum LockOutcome {
         /// Whether that one still works; otherwise its run stopped part way, or died.
         live: bool,
     },
+    /// Another run worked on the target after this one, on top of what this one left there.
+    Superseded {
+        /// That run.
+        by: String,
+    },
 }
 
 /// The lock as it was seen at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     clock: u64,
+    boot_id: String,
+    uptime: u64,
     jobs_running: bool,
-    holder: Option<Holder>,
-    /// All but the clock, to find out whether it changed since.
+    holder: Held,
+    /// All but the clocks, to find out whether it changed since.
     text: String,
+}
+
+/// What the file says that names the holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Held {
+    Free,
+    By(Holder),
+    /// It says nothing that makes sense: somebody may hold the lock.
+    Unreadable,
 }
 
 impl Target {
     /// Takes the lock for the run: anew, again after its own holder died, or over from `take_over`.
     pub async fn acquire(&self, claim: Claim<'_>) -> Result<LockOutcome, TargetError> {
-        loop {
+        for _ in 0..CLAIMS {
             let seen = self.seen().await?;
             if let Some((holder, live)) = in_the_way(&seen, &self.run, claim) {
                 return Ok(LockOutcome::Held { holder, live });
             }
             let line = serde_json::json!({ "run": self.run, "controller": claim.controller, "user": claim.user });
-            let values = [("home", self.home.as_str()), ("seen", &seen.text), ("claim", &line.to_string())];
+            let over = seen.holder().filter(|holder| holder.run != self.run).map(|holder| component(&holder.run));
+            let values = [
+                ("home", self.home.as_str()),
+                ("seen", &seen.text),
+                ("claim", &line.to_string()),
+                ("own", &component(&self.run)),
+                ("over", over.as_deref().unwrap_or_default()),
+            ];
             // Asking again after a lost reply finds this same controller as the holder, and takes the next epoch.
-            let take = self.minding_space(&script(&values, include_str!("lock.sh")));
-            let answer = self.ask("take the lock", &take).await?;
+            let answer = self.ask("take the lock", &self.minding_space(&script(&values, LOCK))).await?;
+            if let Some(by) = answer.trim().strip_prefix("later ") {
+                return Ok(LockOutcome::Superseded { by: by.to_owned() });
+            }
             if let Some(epoch) = answer.trim().strip_prefix("taken ") {
-                let epoch = epoch.parse().map_err(|_| self.unknown_answer("the lock's epoch", &answer))?;
-                self.epoch.store(epoch, Ordering::SeqCst);
-                return Ok(LockOutcome::Acquired { epoch });
+                let number = epoch.split(' ').next().and_then(|number| number.parse().ok());
+                let number = number.ok_or_else(|| self.unknown_answer("the lock's epoch", &answer))?;
+                epoch.clone_into(&mut self.epoch.lock().unwrap_or_else(PoisonError::into_inner));
+                return Ok(LockOutcome::Acquired { epoch: number });
             }
         }
+        Err(TargetError::Refused {
+            host: self.host().to_owned(),
+            reason: format!("the lock in {} changes all the time", self.home),
+        })
     }
 
     /// Who holds the target now, and whether that one is live.
     pub async fn holder(&self) -> Result<Option<(Holder, bool)>, TargetError> {
         let seen = self.seen().await?;
-        Ok(seen.holder.clone().map(|holder| {
-            let live = is_live(&seen, &holder);
-            (holder, live)
-        }))
+        Ok(seen.holder().map(|holder| (holder.clone(), is_live(&seen, holder))))
     }
 
-    /// Shows that the holder is alive; due every 20 seconds.
+    /// Shows that the holder is alive; due every 10 seconds.
     pub async fn heartbeat(&self) -> Result<(), TargetError> {
         self.set_holder("running").await
     }
@@ -126,20 +159,46 @@ impl Target {
 
     async fn seen(&self) -> Result<Seen, TargetError> {
         let values = [("home", self.home.as_str()), ("seen", ""), ("claim", "")];
-        let answer = self.ask("read the lock", &script(&values, include_str!("lock.sh"))).await?;
-        read_seen(&answer).ok_or_else(|| self.unknown_answer("who holds the lock", &answer))
+        let answer = self.ask("read the lock", &script(&values, LOCK)).await?;
+        let seen = read_seen(&answer).ok_or_else(|| self.unknown_answer("who holds the lock", &answer))?;
+        if seen.holder == Held::Unreadable {
+            let reason = format!(
+                "{}/holder is damaged, so nobody can tell which run holds this host: see that no drctl works on it, then \
+                 remove that file",
+                self.home
+            );
+            return Err(TargetError::Refused { host: self.host().to_owned(), reason });
+        }
+        Ok(seen)
+    }
+}
+
+/// With what it needs to end the scripts of a holder that is gone.
+const LOCK: &str = concat!(include_str!("lock_scripts.sh"), include_str!("lock.sh"));
+
+impl Seen {
+    fn holder(&self) -> Option<&Holder> {
+        match &self.holder {
+            Held::By(holder) => Some(holder),
+            Held::Free | Held::Unreadable => None,
+        }
     }
 }
 
 fn read_seen(answer: &str) -> Option<Seen> {
-    let mut lines = answer.trim_end().splitn(3, '\n');
+    let mut lines = answer.trim_end_matches('\n').splitn(4, '\n');
     let clock = lines.next()?.strip_prefix("clock ")?.parse().ok()?;
-    lines.next()?.strip_prefix("boot ")?;
+    let boot_id = lines.next()?.strip_prefix("boot ")?.to_owned();
+    let uptime = lines.next()?.strip_prefix("uptime ")?.parse().ok()?;
     let text = lines.next()?.to_owned();
     let holder_lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("holder ")).collect();
-    let holder = if holder_lines.is_empty() { None } else { Some(read_holder(&holder_lines)?) };
+    let holder = match read_holder(&holder_lines) {
+        _ if !text.lines().any(|line| line == "held") => Held::Free,
+        Some(holder) => Held::By(holder),
+        None => Held::Unreadable,
+    };
     let jobs_running = text.lines().any(|line| line.starts_with("running "));
-    Some(Seen { clock, jobs_running, holder, text })
+    Some(Seen { clock, boot_id, uptime, jobs_running, holder, text })
 }
 
 fn read_holder(lines: &[&str]) -> Option<Holder> {
@@ -152,21 +211,31 @@ fn read_holder(lines: &[&str]) -> Option<Holder> {
         heartbeat: next()?.parse().ok()?,
         boot_id: next()?.to_owned(),
         stopped: next()? == "stopped",
+        uptime: next().and_then(|uptime| uptime.parse().ok()),
         ..holder
     })
 }
 
-/// The holder as a message names it, from what a fenced script said.
-pub(super) fn holder_in_words(said: &str) -> String {
+/// The holder as a message names it, from what a fenced script of `run` said.
+pub(super) fn holder_in_words(said: &str, run: &str) -> String {
     let lines: Vec<&str> = said.lines().skip_while(|line| !line.starts_with('{')).take(2).collect();
     match read_holder(&lines) {
+        Some(holder) if holder.run == run => {
+            format!("another process of the same run, of {} on {}", holder.user, holder.controller)
+        }
         Some(holder) => format!("run `{}` of {} on {}", holder.run, holder.user, holder.controller),
         None => "nobody".to_owned(),
     }
 }
 
 fn is_fresh(seen: &Seen, holder: &Holder) -> bool {
-    !holder.stopped && seen.clock.abs_diff(holder.heartbeat) < FRESH_SECONDS
+    let silent = match holder.uptime {
+        Some(then) if holder.boot_id == seen.boot_id => seen.uptime.abs_diff(then),
+        // Nobody knows how long before the last start it showed itself, but not since.
+        Some(_) => seen.uptime,
+        None => seen.clock.abs_diff(holder.heartbeat),
+    };
+    !holder.stopped && silent < FRESH_SECONDS
 }
 
 fn is_live(seen: &Seen, holder: &Holder) -> bool {
@@ -175,7 +244,7 @@ fn is_live(seen: &Seen, holder: &Holder) -> bool {
 
 /// The holder that keeps a run from taking the lock, and whether it is live.
 fn in_the_way(seen: &Seen, run: &str, claim: Claim<'_>) -> Option<(Holder, bool)> {
-    let holder = seen.holder.as_ref()?;
+    let holder = seen.holder()?;
     let free = if holder.run == run {
         // Jobs of the own run are no obstacle: whoever resumes it follows them.
         holder.controller == claim.controller || !is_fresh(seen, holder)
@@ -189,17 +258,21 @@ fn in_the_way(seen: &Seen, run: &str, claim: Claim<'_>) -> Option<(Holder, bool)
 mod tests {
     use super::*;
 
+    /// A lock whose holder showed itself so many seconds ago.
     fn seen(run: &str, controller: &str, age: u64, when: &str) -> Seen {
         let who = serde_json::json!({ "run": run, "controller": controller, "user": "a\nb" });
         let beat = 10_000 - age;
-        read_seen(&format!("clock 10000\nboot b\nepoch 3\nholder {who}\nholder 1 {beat} b {when}\n")).unwrap()
+        read_seen(&format!(
+            "clock 99\nboot b\nuptime 10000\nepoch 3 x\nheld\nholder {who}\nholder 1 2 b {when} {beat}   \n"
+        ))
+        .unwrap()
     }
 
     const ME: Claim<'_> = Claim { controller: "me", user: "root", take_over: None };
 
     #[test]
     fn a_free_lock_is_taken() {
-        let free = read_seen("clock 1\nboot b\nepoch 0").unwrap();
+        let free = read_seen("clock 1\nboot b\nuptime 5\nepoch ").unwrap();
         assert_eq!(in_the_way(&free, "r", ME), None);
     }
 
@@ -224,10 +297,35 @@ mod tests {
     }
 
     #[test]
+    fn clocks_that_are_set_make_nobody_dead_or_alive() {
+        let mut lock = seen("old", "o", 5, "running");
+        for clock in [0, 2, 1_000_000] {
+            lock.clock = clock;
+            assert!(in_the_way(&lock, "r", Claim { take_over: Some("old"), ..ME }).unwrap().1, "at {clock}");
+        }
+        let mut dead = seen("old", "o", 61, "running");
+        dead.clock = 2;
+        assert!(!in_the_way(&dead, "r", ME).unwrap().1);
+    }
+
+    #[test]
+    fn after_a_start_of_the_target_a_holder_has_its_time_to_come_back() {
+        let mut lock = seen("old", "o", 500, "running");
+        lock.boot_id = "later".to_owned();
+        lock.uptime = 59;
+        assert!(in_the_way(&lock, "r", ME).unwrap().1);
+        lock.uptime = 60;
+        assert!(!in_the_way(&lock, "r", ME).unwrap().1);
+    }
+
+    #[test]
     fn hostile_answers_are_not_read() {
-        for answer in ["", "clock x", "clock 1\nboot b\nholder {}", "clock 1\nboot b\nholder {}\nholder 1 2 3 running"]
-        {
+        for answer in ["", "clock x", "clock 1\nboot b\nepoch 3", "clock 1\nboot b\nuptime x\nepoch 3"] {
             assert_eq!(read_seen(answer), None, "{answer:?}");
+        }
+        for holder in ["", "holder {}", "holder {}\nholder 1 2 3 running", "holder \nholder 1 2 b running 3"] {
+            let seen = read_seen(&format!("clock 1\nboot b\nuptime 5\nepoch 3\nheld\n{holder}")).unwrap();
+            assert_eq!(seen.holder, Held::Unreadable, "{holder:?}");
         }
     }
 }

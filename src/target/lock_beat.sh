@@ -1,7 +1,10 @@
 # The holder says that it is alive, or that it stopped part way; or lets go.
 # In: home, state (running, stopped or released).
+set -e
 cd -- "$home"
 if [ "$state" = released ]; then rm -f holder; sync .; exit; fi
-{ read -r who; read -r since _; } <holder
-printf '%s\n%s\n' "$who" "$since $(date +%s) $(cat /proc/sys/kernel/random/boot_id) $state" >"holder.$$"
-mv -fT "holder.$$" holder
+{ IFS= read -r who; read -r since _; } <holder
+read -r up _ </proc/uptime
+# Over bytes that are there already, and as many: neither a full disk nor a crash leaves less than a holder.
+printf '%s\n%-95s\n' "$who" "$since $(date +%s) $(cat /proc/sys/kernel/random/boot_id) $state ${up%.*}" 1<>holder
+if [ "$state" = stopped ]; then sync holder; fi

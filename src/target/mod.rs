@@ -18,8 +18,7 @@ mod shell;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use error::TargetError;
@@ -41,6 +40,8 @@ pub const HOME: &str = "/var/lib/drctl";
 const LOST_LOCK: i32 = 75;
 /// What a script that finds something unsafe ends with.
 const REFUSED: i32 = 76;
+/// What a script that was ended by SIGKILL ends with.
+const KILLED: i32 = 128 + 9;
 /// The limit of scripts that copy or read much.
 const LONG: Duration = Duration::from_hours(1);
 
@@ -50,14 +51,14 @@ pub struct Target {
     transport: Arc<dyn Transport>,
     home: String,
     run: String,
-    /// The lock's epoch while it is held; 0 before.
-    epoch: AtomicU64,
+    /// The lock's epoch once it was taken; empty before.
+    epoch: Mutex<String>,
 }
 
 impl Target {
     /// The host behind a transport, for one run.
     pub fn new(transport: Arc<dyn Transport>, run: &str) -> Self {
-        Self { transport, home: HOME.to_owned(), run: run.to_owned(), epoch: AtomicU64::new(0) }
+        Self { transport, home: HOME.to_owned(), run: run.to_owned(), epoch: Mutex::default() }
     }
 
     /// The same with another folder than [`HOME`].
@@ -132,8 +133,18 @@ impl Target {
     /// Runs a repeatable script that changes something, as long as the lock is held.
     pub async fn change(&self, what: &str, text: &str) -> Result<String, TargetError> {
         let reply = self.patiently(&self.fenced(text), LONG).await?;
-        let reply = self.succeeded(what, reply)?;
+        let reply = self.changed(what, reply).await?;
         Ok(String::from_utf8_lossy(&reply.stdout).into_owned())
+    }
+
+    /// What a fenced script came to. One that was killed may have been in the way of another controller, which holds the
+    /// lock now.
+    async fn changed(&self, what: &str, reply: Reply) -> Result<Reply, TargetError> {
+        if reply.status == KILLED {
+            let fence = self.patiently(&self.fenced(":"), LONG).await?;
+            self.succeeded("ask who holds the lock", fence)?;
+        }
+        self.succeeded(what, reply)
     }
 
     async fn patiently(&self, text: &str, limit: Duration) -> Result<Reply, TargetError> {
@@ -148,7 +159,7 @@ impl Target {
 
     /// The script, run only while the lock has this run's epoch; what it starts does not hold the lock.
     fn fenced(&self, text: &str) -> String {
-        let epoch = self.epoch.load(Ordering::SeqCst).to_string();
+        let epoch = self.epoch.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fence = script(&[("drctl_home", &self.home), ("drctl_epoch", &epoch)], include_str!("fence.sh"));
         format!("{fence}{}", self.minding_space(&format!("exec 8<&-\n{text}")))
     }
@@ -164,7 +175,7 @@ impl Target {
         match reply.status {
             0 => Ok(reply),
             LOST_LOCK if said.contains("drctl: lost lock") => {
-                Err(TargetError::LostLock { host: host(), holder: lock::holder_in_words(&said) })
+                Err(TargetError::LostLock { host: host(), holder: lock::holder_in_words(&said, &self.run) })
             }
             REFUSED => Err(TargetError::Refused { host: host(), reason: said.trim().to_owned() }),
             status => {

@@ -7,10 +7,8 @@
 
 use std::fmt::Write;
 
-use serde::{Deserialize, Serialize};
-
-use super::files::{WAY, check_path, file_name};
-use super::{Target, TargetError, quote, script};
+use super::files::{WAY, check_path};
+use super::{Target, TargetError, component, quote, script};
 
 /// A path that a step may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +20,7 @@ pub struct Keep {
 }
 
 /// How a path is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     /// Out of the way: the step finds nothing there.
     Move,
@@ -34,16 +31,16 @@ pub enum How {
 }
 
 /// Something that is kept on the target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aside {
-    /// The step's name, as its folder spells it.
+    /// The step's name, as its folder spells it: [`Target::is_of`] tells whose it is.
     pub step: String,
     /// The path that it was.
     pub path: String,
     /// How it is kept.
     pub how: How,
-    /// Where it is now.
-    pub stored: String,
+    /// Where it is now; nothing when there was nothing at the path.
+    pub stored: Option<String>,
 }
 
 impl Keep {
@@ -107,26 +104,33 @@ impl Target {
         Ok(reply.status == 0)
     }
 
-    /// What the run keeps on the target: after a success it stays there.
+    /// What the run keeps on the target and has not put back: after a success it stays there.
     pub async fn asides(&self) -> Result<Vec<Aside>, TargetError> {
         let values = [("run", self.run_folder())];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         let answer = self.ask("list what is set aside", &script(&values, include_str!("asides.sh"))).await?;
-        answer.lines().map(|line| self.read_aside(line)).collect()
+        let lines: Vec<&str> = answer.lines().collect();
+        lines.chunks(2).map(|lines| self.read_aside(lines)).collect()
     }
 
-    fn read_aside(&self, line: &str) -> Result<Aside, TargetError> {
-        let mut fields = line.split('\t');
-        let mut next = || fields.next().map(str::to_owned);
-        let read = (|| {
-            let how = match next()?.as_str() {
+    /// Whether something is kept for this step.
+    pub fn is_of(&self, aside: &Aside, step: &str) -> bool {
+        aside.step == component(step)
+    }
+
+    fn read_aside(&self, lines: &[&str]) -> Result<Aside, TargetError> {
+        let read = || {
+            let [about, stored] = lines else { return None };
+            let mut fields = about.splitn(3, '\t');
+            let how = match fields.next()? {
                 "move" => How::Move,
                 "copy" => How::Copy,
                 _ => return None,
             };
-            Some(Aside { how, step: next()?, stored: next()?, path: next()? })
-        })();
-        read.ok_or_else(|| self.unknown_answer("what is set aside", line))
+            let stored = (!stored.is_empty()).then(|| (*stored).to_owned());
+            Some(Aside { how, step: fields.next()?.to_owned(), path: fields.next()?.to_owned(), stored })
+        };
+        read().ok_or_else(|| self.unknown_answer("what is set aside", &lines.join("\n")))
     }
 
     /// Removes what only the run itself needed; what is set aside stays.
@@ -137,12 +141,11 @@ impl Target {
         self.change("remove what only the run needed", &script(&values, body)).await.map(drop)
     }
 
-    /// Removes the run's folder, once all of it is put back.
+    /// Removes the run's folder, once all of it is put back: for the runs before it, it never was.
     pub async fn discard(&self) -> Result<(), TargetError> {
         let values = [("run", self.run_folder())];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let body = "set -e\nfor kept in \"$run\"/*/aside; do\n    if [ -e \"$kept\" ]; then \
-                    echo \"$kept is not put back\" >&2; exit 1; fi\ndone\nrm -rf -- \"$run\"\nsync \"${run%/*}\"";
+        let body = include_str!("discard.sh");
         self.change("remove the run's folder", &script(&values, body)).await.map(drop)
     }
 
@@ -153,11 +156,5 @@ impl Target {
             ("busy", format!("{}/busy", self.run_folder())),
         ];
         script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), &format!("{WAY}{body}"))
-    }
-}
-
-impl std::fmt::Display for Aside {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (kept as {} by step {})", self.path, self.stored, file_name(&self.step))
     }
 }

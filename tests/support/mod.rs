@@ -83,11 +83,16 @@ impl Lab {
 
     /// drctl, where it can reach the hosts; its journals lie in the lab's folder.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.command_of("state", args)
+    }
+
+    /// The same of another controller: a folder of journals of its own.
+    pub(crate) fn command_of(&self, controller: &str, args: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net={}", self.netns().display()))
             .args(["--", DRCTL, "--state"])
-            .arg(self.dir.path().join("state"))
+            .arg(self.dir.path().join(controller))
             .args(args)
             .env_remove("SSH_AUTH_SOCK")
             .env("HOME", self.dir.path())

@@ -56,8 +56,13 @@ async fn what_was_set_aside_comes_back_as_it_was() {
     let asides = target.asides().await.unwrap();
     assert_eq!(asides.len(), 3);
     assert_eq!((asides[0].how, asides[0].path.as_str()), (How::Move, host.path("data/etcd").as_str()));
-    assert!(asides.iter().all(|aside| fs::symlink_metadata(&aside.stored).is_ok()));
+    assert!(asides.iter().all(|aside| fs::symlink_metadata(aside.stored.as_ref().unwrap()).is_ok()));
+    assert!(asides.iter().all(|aside| target.is_of(aside, "step")));
     wreck(&host);
+    // What is new where nothing was is told too: it is to go.
+    let asides = target.asides().await.unwrap();
+    let new: Vec<_> = asides.iter().filter(|aside| aside.stored.is_none()).map(|aside| aside.path.clone()).collect();
+    assert_eq!(new, [host.path("data/not/there/yet"), host.path("data/nor this")]);
     target.set_aside("step", &keeps(&host)).await.unwrap();
     assert!(target.discard().await.is_err());
     twice_put_back(&target).await;
