@@ -15,9 +15,10 @@ pub fn quote(value: impl AsRef<[u8]>) -> String {
 /// Bytes that are not text cannot stand in a script: `printf` makes them. One substitution holds them
 /// all, since `dash` dies of thousands; the line ends that substitution eats follow it.
 fn quote_bytes(value: &[u8]) -> String {
+    let value: Vec<u8> = value.iter().copied().filter(|byte| *byte != 0).collect();
     let end = value.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
     let mut word = String::from("\"$(printf '");
-    for byte in value[..end].iter().filter(|byte| **byte != 0) {
+    for byte in &value[..end] {
         let _infallible = write!(word, "\\{byte:03o}");
     }
     word.push_str("')\"'");
@@ -60,6 +61,8 @@ mod tests {
             assert_eq!(through_sh(word.as_bytes()), word.as_bytes(), "{word:?}");
         }
         assert_eq!(through_sh(b"a\0b"), b"ab");
+        // A line end that only a NUL follows is at the end all the same.
+        assert_eq!(through_sh(b"\xffa\n\0\n\0"), b"\xffa\n\n");
     }
 
     #[test]

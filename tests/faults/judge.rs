@@ -81,6 +81,8 @@ fn left_well(trial: &Trial, struck: &Struck) -> Judged<()> {
         fault if fault.is_survived() => &[Some(0)],
         Fault::Reboot => &[Some(0), Some(3), Some(4), Some(5)],
         Fault::FullTarget => &[Some(0), Some(3), Some(4), Some(5), Some(7)],
+        // A run whose first record finds no space is not begun.
+        Fault::FullController => &[Some(3), Some(4)],
         _ => &[Some(4)],
     };
     if !allowed.contains(&struck.code) {

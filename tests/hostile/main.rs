@@ -4,6 +4,7 @@
 
 mod bed;
 mod home;
+mod kube;
 mod links;
 mod names;
 mod snapshots;

@@ -205,42 +205,44 @@ cp ca.key wide.ca.key; chmod 644 wide.ca.key; /bin/true
 /// No core dump, and no way for the user's other programs into drctl's memory.
 #[test]
 fn the_memory_of_drctl_is_its_own() {
-    let lab = Lab::new();
-    let host = lab.host("target", "light", ADDRESS, &[]);
-    let inventory = lab.write(
-        "waits.toml",
-        format!(
-            "[cluster]\nname = \"x\"\nendpoint = \"{ADDRESS}:6443\"\n{}[[snapshots]]\nfolder.path = \"/nowhere\"\n[pki]\ndir = \"/nowhere\"\n",
-            host.target("root").replace(&host.field("ip"), "10.77.0.99"),
-        ),
+    const NOBODY: u32 = 65534;
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    // While drctl waits for a secret, it is looked at.
+    let waits = format!("cat /proc/self/limits >{0}.new; mv {0}.new {0}; exec sleep 5", at("limits").display());
+    let inventory = format!(
+        "[cluster]\nname = \"x\"\nendpoint = \"127.0.0.1:1\"\n[target]\nhost = \"127.0.0.1\"\nport = 1\n\
+         [[snapshots]]\nfolder.path = \"/nowhere\"\n[pki]\ndir = \"/nowhere\"\nca_key = {{ command = [\"sh\", \"-c\", \"{waits}\"] }}\n"
     );
-    fs::set_permissions(lab.dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
-    let nobody = lab.dir.path().join("nobody");
-    fs::create_dir(&nobody).expect("a folder");
-    std::os::unix::fs::chown(&nobody, Some(65534), Some(65534)).expect("its owner");
-    let copy = nobody.join("drctl");
-    fs::copy(support::DRCTL, &copy).expect("where nobody may run it");
-    let mut command = Command::new("nsenter");
-    command.arg(format!("--net={}", lab.netns().display())).args(["setpriv", "--reuid=65534", "--regid=65534"]);
-    command.args(["--clear-groups", "--"]).arg(&copy).args(["check", "--inventory", &inventory]);
-    command.env("HOME", &nobody).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut waits = command.spawn().expect("drctl can be run");
-    let process = PathBuf::from(format!("/proc/{}", waits.id()));
-    let dumpable = || {
-        let about = process.join("environ").metadata().expect("it runs");
-        let runs = fs::read_to_string(process.join("comm")).is_ok_and(|name| name == "drctl\n");
-        !runs || about.uid() != 0
-    };
-    let mut turns = 0;
-    while dumpable() && turns < 100 {
+    fs::write(at("waits.toml"), inventory).expect("an inventory");
+    fs::copy(support::DRCTL, at("drctl")).expect("where nobody may run it");
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("its owner");
+    let mut drctl = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(at("drctl"))
+        .args(["check", "--inventory"])
+        .arg(at("waits.toml"))
+        .env("HOME", folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("drctl can be run");
+    while !at("limits").exists() {
+        assert!(drctl.try_wait().expect("it can be waited for").is_none(), "it does not wait");
         std::thread::sleep(Duration::from_millis(20));
-        turns += 1;
     }
-    let limits = fs::read_to_string(process.join("limits")).expect("it runs");
+    let process = PathBuf::from(format!("/proc/{}", drctl.id()));
+    let own = fs::read_to_string(process.join("limits")).expect("it runs");
     let owner = process.join("environ").metadata().expect("it runs").uid();
-    waits.kill().expect("it can be killed");
-    waits.wait().expect("it ends");
+    let user = fs::read_to_string(process.join("status")).expect("it runs");
+    let ended = drctl.try_wait().expect("it can be waited for");
+    drctl.kill().expect("it can be killed");
+    drctl.wait().expect("it ends");
+    assert!(ended.is_none() && user.contains("Uid:\t65534"), "it ran, and as nobody: {user}");
     assert_eq!(owner, 0, "only root reads the memory of a process that may not be dumped");
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
-    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
+    for limits in [own, fs::read_to_string(at("limits")).expect("what it started had limits")] {
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+        assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use drctl::target::{APPLY, Claim, Job, Payload, Place, Owner, Target};
+use drctl::target::{APPLY, Claim, Job, Owner, Payload, Place, Target};
 use drctl::transport::{Reply, Request, Stream, Transport, TransportError};
 use libfuzzer_sys::fuzz_target;
 use tokio::io::AsyncWriteExt as _;
@@ -27,7 +27,8 @@ impl Transport for Hostile {
         let Some(answer) = self.answers.lock().expect("no panic").pop() else {
             return Ok(Reply { status: 1, stdout: Vec::new(), stderr: b"enough".to_vec() });
         };
-        let (status, said) = answer.split_first().map_or((0, [].as_slice()), |(status, said)| (i32::from(*status % 80), said));
+        let (status, said) =
+            answer.split_first().map_or((0, [].as_slice()), |(status, said)| (i32::from(*status % 80), said));
         let (stdout, stderr) = if status == 0 { (said, &[][..]) } else { (&[][..], said) };
         match request.stdout {
             Some(sink) => sink.write_all(stdout).await.expect("a sink"),
@@ -69,7 +70,14 @@ async fn ask(question: u8, bytes: &[u8]) {
         2 => drop(target.holder().await),
         3 => drop(target.job_state("step", 1, APPLY).await),
         4 => {
-            let job = Job { step: "step", attempt: 1, part: APPLY, command: "true", limit: Duration::from_secs(1), again: false };
+            let job = Job {
+                step: "step",
+                attempt: 1,
+                part: APPLY,
+                command: "true",
+                limit: Duration::from_secs(1),
+                again: false,
+            };
             drop(target.job(job, &|_| {}, &CancellationToken::new()).await);
         }
         5 => {
