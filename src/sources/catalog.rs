@@ -1,13 +1,13 @@
 //! All that the sources hold, newest first, with the gaps between: a job that missed its time shows there.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::newest::{Offer, gather};
-use super::{Candidate, PassedOver, SnapshotSource, SourceEntry, SourceError, Told};
+use super::newest::{Offer, Opened, gather};
+use super::{Candidate, PassedOver, SnapshotSource, SourceEntry, SourceError, Told, Unpack};
 
 /// Gaps on either side of one that it is compared with: where old snapshots are thinned out, gaps are larger for good.
 const NEIGHBOURS: usize = 5;
@@ -91,9 +91,14 @@ impl Listed {
         self.source.label()
     }
 
-    /// A path on the controller that holds it: its own, or a copy under `cache`.
-    pub async fn open(&self, cache: &Path, tell: &Told) -> Result<PathBuf, SourceError> {
-        self.source.open(&self.candidate, cache, tell).await
+    /// What it holds, out of all that it is packed in: where it is, or in a copy under `cache`.
+    pub async fn open(&self, cache: &Path, unpack: &Unpack, tell: &Told) -> Result<Opened, SourceError> {
+        let path = self.source.open(&self.candidate, cache, tell).await?;
+        Opened::of(path, cache, unpack).await.map_err(|reason| SourceError::Read {
+            source_label: self.source(),
+            name: self.candidate.shown(),
+            reason,
+        })
     }
 }
 

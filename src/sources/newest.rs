@@ -49,12 +49,36 @@ struct Proven {
     claims: Claims,
 }
 
-/// The snapshot of a candidate, out of all that it was packed in.
-struct Opened {
-    path: PathBuf,
+/// A snapshot, out of all that it was packed in.
+#[derive(Debug)]
+pub struct Opened {
+    /// Where this process reads it, as long as this is kept.
+    pub path: PathBuf,
     packed: Vec<Packing>,
     plain: Option<Arc<Plain>>,
     copy: Option<PathBuf>,
+}
+
+impl From<&Chosen> for Opened {
+    fn from(chosen: &Chosen) -> Self {
+        Self {
+            path: chosen.path.clone(),
+            packed: chosen.packed.clone(),
+            plain: chosen.plain.clone(),
+            copy: chosen.copy.clone(),
+        }
+    }
+}
+
+impl Opened {
+    /// What is in a file of the controller.
+    pub async fn of(path: PathBuf, cache: &Path, unpack: &Unpack) -> Result<Self, String> {
+        let copy = path.starts_with(cache).then(|| path.clone());
+        Ok(match unpack.open(&path, cache).await? {
+            Some((plain, packed)) => Self { path: plain.path(), packed, plain: Some(plain), copy },
+            None => Self { path, packed: Vec::new(), plain: None, copy },
+        })
+    }
 }
 
 /// Finds the newest snapshot that is whole, whatever it is packed in. `tell` is given the bytes of downloads.
@@ -105,7 +129,7 @@ pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path, 
     likely.sort_by_key(|offer| offer.candidate.shown() != chosen.name);
     for Offer { source, candidate } in likely {
         if let Ok(path) = source.open(&candidate, cache, &|_, _| {}).await
-            && let Ok(opened) = open(path, cache, unpack).await
+            && let Ok(opened) = Opened::of(path, cache, unpack).await
             && has_digest(&opened.path, &chosen).await
         {
             let Opened { path, packed, plain, copy } = opened;
@@ -113,14 +137,6 @@ pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path, 
         }
     }
     chosen
-}
-
-async fn open(path: PathBuf, cache: &Path, unpack: &Unpack) -> Result<Opened, String> {
-    let copy = path.starts_with(cache).then(|| path.clone());
-    Ok(match unpack.open(&path, cache).await? {
-        Some((plain, packed)) => Opened { path: plain.path(), packed, plain: Some(plain), copy },
-        None => Opened { path, packed: Vec::new(), plain: None, copy },
-    })
 }
 
 /// All candidates of all sources, newest first, and the sources that could not be listed.
@@ -161,7 +177,7 @@ async fn prove(
     }
     let fetched = source.open(candidate, cache, tell).await.map_err(|error| error.to_string())?;
     let read = async {
-        let opened = open(fetched.clone(), cache, unpack).await?;
+        let opened = Opened::of(fetched.clone(), cache, unpack).await?;
         let path = opened.path.clone();
         let read = tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())?;
         read.map(|(examined, claims)| Proven { opened, examined, claims })

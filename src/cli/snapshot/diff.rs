@@ -55,10 +55,10 @@ struct Side {
 
 pub(super) async fn run(globals: &Globals, args: &Diff) -> Result<Exit, Fault> {
     let finder = Finder::new(globals);
-    let first = look(finder.find(&args.first).await?).await?;
-    let second = look(finder.find(&args.second).await?).await?;
+    let places = (finder.find(&args.first).await?, finder.find(&args.second).await?);
+    let (first, second) = (look(&places.0).await?, look(&places.1).await?);
     let limit = if args.all { usize::MAX } else { args.limit };
-    let difference = compare(first.path.clone().into(), second.path.clone().into(), limit).await;
+    let difference = compare(places.0.opened.path.clone(), places.1.opened.path.clone(), limit).await;
     let difference = difference.map_err(|reason| Fault::Snapshot {
         message: format!("could not compare: {reason}"),
         help: "`drctl snapshot verify` tells all that is wrong with each".to_owned(),
@@ -70,12 +70,12 @@ pub(super) async fn run(globals: &Globals, args: &Diff) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-async fn look(place: Place) -> Result<Side, Fault> {
+async fn look(place: &Place) -> Result<Side, Fault> {
     let unread = |reason: &str| Fault::Snapshot {
         message: format!("`{}` cannot be read: {reason}", place.name),
         help: format!("`drctl snapshot verify {}` tells all that is wrong with it", place.name),
     };
-    let verified = verified(place.path.clone()).await.map_err(|error| unread(&chain(&error)))?;
+    let verified = verified(place.opened.path.clone()).await.map_err(|error| unread(&chain(&error)))?;
     let fault = verified.fault();
     let Some(known) = &verified.knowledge else { return Err(unread(fault.unwrap_or_default())) };
     if let Some(fault) = fault {
@@ -88,7 +88,7 @@ async fn look(place: Place) -> Result<Side, Fault> {
         live_keys: known.totals.live_keys,
         newest_change: known.newest_change().map(|change| change.time),
         kube_system_uid: known.kube_system_uid.clone(),
-        name: place.name,
+        name: place.name.clone(),
     })
 }
 

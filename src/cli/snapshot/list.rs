@@ -1,13 +1,13 @@
 //! `drctl snapshot list`: every snapshot of every source, newest first; whether it is whole, and whether one is missing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use console::style;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::place::{Finder, warn, why};
+use super::place::{Finder, Reading, warn, why};
 use super::table::{Table, count, plain, size};
 use super::{answer, verified};
 use crate::causes::chain;
@@ -89,8 +89,8 @@ struct ShownGap {
 
 pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
     let finder = Finder::new(globals);
-    let (sources, cache) = match &args.folder {
-        Some(folder) => (vec![a_folder(folder)?], PathBuf::new()),
+    let (sources, reading) = match &args.folder {
+        Some(folder) => (vec![a_folder(folder)?], finder.without_inventory()?),
         None => finder.sources()?,
     };
     let catalog = Catalog::of(&sources).await;
@@ -105,7 +105,7 @@ pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
     for listed in catalog.listed.iter().take(limit) {
         let mut row = Row::new(listed, now);
         if listed.here || args.fetch {
-            row.read(&finder, listed, &cache).await;
+            row.read(&finder, listed, &reading).await;
         }
         snapshots.push(row);
     }
@@ -154,12 +154,12 @@ impl Row {
     }
 
     /// Fills in what only the file itself says.
-    async fn read(&mut self, finder: &Finder<'_>, listed: &Listed, cache: &Path) {
-        let path = finder.open(listed, cache).await;
+    async fn read(&mut self, finder: &Finder<'_>, listed: &Listed, reading: &Reading) {
+        let opened = finder.open(listed, reading).await;
         finder.doing(&format!("reading {}", self.name));
-        let read = match path {
-            Ok(path) => verified(path).await.map_err(|error| chain(&error)),
-            Err(error) => Err(chain(&error)),
+        let read = match &opened {
+            Ok(opened) => verified(opened.path.clone()).await.map_err(|error| chain(&error)),
+            Err(error) => Err(chain(error)),
         };
         self.state = State::NotWhole;
         match read {

@@ -13,7 +13,7 @@ use crate::event::Live;
 use crate::face::{Face, face};
 use crate::inventory;
 use crate::snapshot::time_in_name;
-use crate::sources::{Catalog, Listed, PassedOver, SourceEntry, SourceError, TimeFrom, newest};
+use crate::sources::{Catalog, Listed, Opened, PassedOver, SourceEntry, SourceError, TimeFrom, Unpack, newest};
 
 /// The newest that is whole.
 const LATEST: &str = "latest";
@@ -23,11 +23,21 @@ const LATEST: &str = "latest";
 pub(super) struct Place {
     /// As it was typed, or its name in its source.
     pub(super) name: String,
+    /// Where it lies.
     pub(super) path: PathBuf,
+    /// What is read of it.
+    pub(super) opened: Opened,
     /// Where it is from, when that is not the path itself.
     pub(super) source: Option<String>,
     pub(super) taken: Option<Timestamp>,
     pub(super) time_from: Option<TimeFrom>,
+}
+
+/// How files are read: where copies go, and how what is packed is opened.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) cache: PathBuf,
+    pub(super) unpack: Unpack,
 }
 
 /// What finds snapshots by name.
@@ -56,16 +66,26 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The sources of the inventory, and the folder of copies.
-    pub(super) fn sources(&self) -> Result<(Vec<SourceEntry>, PathBuf), Fault> {
+    /// The sources of the inventory, and how they are read.
+    pub(super) fn sources(&self) -> Result<(Vec<SourceEntry>, Reading), Fault> {
         let Some(path) = &self.globals.inventory else {
             return Err(Fault::Usage {
                 message: "no inventory is named".to_owned(),
                 help: "pass `--inventory FILE`, or the path of a file or folder".to_owned(),
             });
         };
-        let sources = inventory::load(path)?.inventory.sources;
-        Ok((sources, state_dir(self.globals)?.join("snapshots")))
+        let inventory = inventory::load(path)?.inventory;
+        let reading = Reading { cache: self.cache()?, unpack: Unpack::from(&inventory) };
+        Ok((inventory.sources, reading))
+    }
+
+    /// How files are read that no inventory names: what is encrypted stays closed.
+    pub(super) fn without_inventory(&self) -> Result<Reading, Fault> {
+        Ok(Reading { cache: self.cache()?, unpack: Unpack::default() })
+    }
+
+    fn cache(&self) -> Result<PathBuf, Fault> {
+        Ok(state_dir(self.globals)?.join("snapshots"))
     }
 
     /// The file that a word stands for.
@@ -75,17 +95,18 @@ impl<'a> Finder<'a> {
         }
         let path = Path::new(word);
         if path.exists() || self.globals.inventory.is_none() {
-            return a_file(word);
+            return self.a_file(word).await;
         }
-        let (sources, cache) = self.sources()?;
+        let (sources, reading) = self.sources()?;
         let catalog = Catalog::of(&sources).await;
         let found: Vec<&Listed> = catalog.named(word).collect();
         let [listed] = found.as_slice() else { return Err(not_one(word, &found, &catalog.failed)) };
-        let path = self.open(listed, &cache).await.map_err(|error| unusable(&error))?;
+        let opened = self.open(listed, &reading).await.map_err(|error| unusable(&error))?;
         let candidate = &listed.candidate;
         Ok(Place {
             name: candidate.shown(),
-            path,
+            path: opened.path.clone(),
+            opened,
             source: Some(listed.source()),
             taken: Some(candidate.taken),
             time_from: Some(candidate.time_from),
@@ -93,19 +114,19 @@ impl<'a> Finder<'a> {
     }
 
     /// The listed file on this controller; a copy takes time, and tells so.
-    pub(super) async fn open(&self, listed: &Listed, cache: &Path) -> Result<PathBuf, SourceError> {
+    pub(super) async fn open(&self, listed: &Listed, reading: &Reading) -> Result<Opened, SourceError> {
         if !listed.here {
             self.doing(&format!("fetching {}", listed.candidate.shown()));
         }
-        let path = listed.open(cache, &self.teller()).await;
+        let opened = listed.open(&reading.cache, &reading.unpack, &self.teller()).await;
         self.done();
-        path
+        opened
     }
 
     async fn latest(&self) -> Result<Place, Fault> {
-        let (sources, cache) = self.sources()?;
+        let (sources, Reading { cache, unpack }) = self.sources()?;
         self.doing("looking for the newest whole snapshot");
-        let search = newest(&sources, &cache, &self.teller()).await;
+        let search = newest(&sources, &cache, &unpack, &self.teller()).await;
         self.done();
         let search = search.map_err(|error| unusable(&error))?;
         for passed in &search.passed_over {
@@ -113,11 +134,40 @@ impl<'a> Finder<'a> {
         }
         let chosen = search.chosen;
         Ok(Place {
-            name: chosen.name,
-            path: chosen.path,
+            name: chosen.name.clone(),
+            path: chosen.path.clone(),
+            opened: Opened::from(&chosen),
             source: Some(chosen.source),
             taken: Some(chosen.taken),
             time_from: Some(chosen.time_from),
+        })
+    }
+
+    async fn a_file(&self, word: &str) -> Result<Place, Fault> {
+        let usage = |message: String| Fault::Usage {
+            message,
+            help: "name a file, or pass `--inventory FILE` and `latest` or a name that `drctl snapshot list` shows"
+                .to_owned(),
+        };
+        let metadata = std::fs::metadata(word).map_err(|error| usage(format!("could not open `{word}`: {error}")))?;
+        if !metadata.is_file() {
+            return Err(usage(format!("`{word}` is no file")));
+        }
+        let Reading { cache, unpack } = match &self.globals.inventory {
+            Some(_) => self.sources()?.1,
+            None => self.without_inventory()?,
+        };
+        let path = Path::new(word);
+        let opened = Opened::of(path.to_owned(), &cache, &unpack).await.map_err(unreadable)?;
+        let named = path.file_name().and_then(time_in_name);
+        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+        Ok(Place {
+            name: word.to_owned(),
+            path: path.to_owned(),
+            opened,
+            source: None,
+            taken: named.or(modified),
+            time_from: named.map(|_| TimeFrom::Name).or(modified.map(|_| TimeFrom::File)),
         })
     }
 
@@ -143,28 +193,6 @@ pub(super) fn why(PassedOver { name, source, reason }: &PassedOver) -> String {
     if name == PassedOver::ALL { reason.clone() } else { format!("`{name}` of {source}: {reason}") }
 }
 
-fn a_file(word: &str) -> Result<Place, Fault> {
-    let usage = |message: String| Fault::Usage {
-        message,
-        help: "name a file, or pass `--inventory FILE` and `latest` or a name that `drctl snapshot list` shows"
-            .to_owned(),
-    };
-    let metadata = std::fs::metadata(word).map_err(|error| usage(format!("could not open `{word}`: {error}")))?;
-    if !metadata.is_file() {
-        return Err(usage(format!("`{word}` is no file")));
-    }
-    let path = Path::new(word);
-    let named = path.file_name().and_then(time_in_name);
-    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-    Ok(Place {
-        name: word.to_owned(),
-        path: path.to_owned(),
-        source: None,
-        taken: named.or(modified),
-        time_from: named.map(|_| TimeFrom::Name).or(modified.map(|_| TimeFrom::File)),
-    })
-}
-
 fn not_one(word: &str, found: &[&Listed], failed: &[PassedOver]) -> Fault {
     let several = found.iter().map(|listed| listed.source()).collect::<Vec<_>>().join(", ");
     let message = if found.is_empty() {
@@ -174,6 +202,14 @@ fn not_one(word: &str, found: &[&Listed], failed: &[PassedOver]) -> Fault {
         format!("`{word}` is in several sources: {several}")
     };
     Fault::Usage { message, help: "`drctl snapshot list` shows all names; a path names one file".to_owned() }
+}
+
+/// A packed file that cannot be opened.
+fn unreadable(reason: String) -> Fault {
+    Fault::Snapshot {
+        message: reason,
+        help: "name the identity in `[age]` of the inventory, and pass `--inventory FILE`".to_owned(),
+    }
 }
 
 /// A source that failed: nothing of the snapshot is known.

@@ -55,7 +55,7 @@ pub(super) async fn run(globals: &Globals, args: &Verify) -> Result<Exit, Fault>
 
 /// Says what was found; whether it is whole.
 async fn tell(globals: &Globals, place: Place) -> Result<bool, Fault> {
-    let verified = match verified(place.path.clone()).await {
+    let verified = match verified(place.opened.path.clone()).await {
         Ok(verified) => verified,
         Err(error) => unread(&place, &error)?,
     };
