@@ -6,8 +6,8 @@
 //! ([`report`]) is a fold of that journal.
 //!
 //! Dependencies point one way: [`cli`] and [`face`], then [`check`] and [`engine`], then [`plan`] and [`report`], then
-//! [`playbook`], then [`actions`], then [`restore_engines`] and [`sources`], then [`target`], then [`transport`]. The
-//! leaves know nobody above them: [`inventory`], [`snapshot`], [`pki`], [`text`], [`event`].
+//! [`playbook`], then [`actions`], then [`restore_engines`], [`pki_set`] and [`sources`], then [`target`], then [`transport`]. The
+//! leaves know nobody above them: [`inventory`], [`snapshot`], [`packing`], [`pki`], [`text`], [`event`].
 
 pub mod actions;
 pub mod check;
@@ -19,7 +19,9 @@ pub mod face;
 pub mod inventory;
 pub mod journal;
 pub mod kube;
+pub mod packing;
 pub mod pki;
+pub mod pki_set;
 pub mod plan;
 pub mod playbook;
 pub mod report;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::{ADDRESS, Host, Lab};
 
-/// Every step of the default playbook, in order.
+/// Every step that restoring this backup takes, in order: it holds nothing encrypted.
 const STEPS: [&str; 15] = [
     "fence",
     "fetch-snapshot",

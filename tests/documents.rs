@@ -55,7 +55,7 @@ fn the_example_can_be_used() {
 #[test]
 fn every_key_of_the_example_can_be_turned_on() {
     let inventory = parse(&all_on());
-    assert_eq!(inventory.sources.len(), 2);
+    assert_eq!(inventory.sources.len(), 4);
     assert_eq!(inventory.pki.sa_pub, Some(PathBuf::from("/etc/drctl/sa.pub")));
     assert_eq!(inventory.target.ssh_config, Some(PathBuf::from("none")));
     let home = std::env::home_dir().unwrap();

@@ -373,7 +373,7 @@ fn an_unknown_source() {
      11 │ 
         ╰────
       help: did you mean `folder`?
-            possible: `folder`, `ssh`
+            possible: `folder`, `ssh`, `object_store`
     "#);
 }
 
@@ -409,6 +409,68 @@ fn an_empty_file() {
 }
 
 #[test]
+fn object_stores() {
+    let cases = [
+        ("url = 's3://b/p', endpoit = 'x'", "unknown key `endpoit`"),
+        ("endpoint = 'https://x'", "the key `url` is missing"),
+        ("url = 'b/p'", "`b/p` is not a URL"),
+        ("url = 'ftp://b/p'", "`ftp` is not a kind of store"),
+        ("url = 'https://u:p@host/f/'", "a URL must not hold credentials"),
+        ("url = 'https://host/f.db?sig=1'", "a URL must not have a query"),
+        ("url = 's3://b/p', pattern = ''", "the pattern is empty"),
+        ("url = 'http://host/f/'", "shows the cluster's secrets to whoever listens"),
+        ("url = 's3://b/p', endpoint = 'http://x'", "shows the cluster's secrets to whoever listens"),
+        ("url = 'https://host/f/', endpoint = 'https://x'", "this URL names its server itself"),
+        ("url = 'gs://b/p', region = 'x'", "only S3 has regions"),
+        ("url = 's3://b/p', authorization = { env = 'X' }", "only web servers take this"),
+        ("url = 'https://host/f/', authorization = { env = '' }", "this says nothing of where the secret is"),
+        ("url = 's3://b/p', reconnect_for = '0s'", "a limit of nothing can never be kept"),
+    ];
+    for (keys, said) in cases {
+        let text = report("folder.path = \"/srv/backups\"", &format!("object_store = {{ {keys} }}"));
+        assert!(text.contains(said) && text.contains("has an error"), "{keys}\n{text}");
+    }
+    for keys in [
+        "url = 's3://b/p', endpoint = 'http://127.0.0.1:9000', allow_http = true, region = 'x'",
+        "url = 'http://127.0.0.1/f/', allow_http = true, authorization = 'token', ca_crt = 'ca.crt'",
+        "url = 'az://c/p'",
+        "url = 'file:///srv'",
+    ] {
+        parse(&WHOLE.replacen("folder.path = \"/srv/backups\"", &format!("object_store = {{ {keys} }}"), 1)).unwrap();
+    }
+}
+
+#[test]
+fn places_of_the_pki() {
+    let ssh = "ssh = { server = { host = 'h' }, path = '/pki' }";
+    let store = "object_store = { url = 's3://b/p' }";
+    let cases = [
+        ("", "nothing says where the root CA is"),
+        ("dir = 'a'\nbundle = 'b'", "`dir` and `bundle` are both set"),
+        (&format!("{ssh}\n{store}"), "`ssh` and `object_store` are both set"),
+        ("ssh = { server = { host = 'h' }, path = 'pki' }", "`pki` is not an absolute path"),
+        ("object_store = { url = 's3://b/p', pattern = 'x' }", "a pattern means nothing here"),
+        ("bundle = 'b'\nencryption_config = { env = '' }", "this says nothing of where the secret is"),
+    ];
+    for (keys, said) in cases {
+        let text = report("dir = \"/srv/pki\"", keys);
+        assert!(text.contains(said), "{keys}\n{text}");
+    }
+    for (keys, bundle) in [
+        ("bundle = 'b.age'".to_owned(), "/etc/drctl/b.age"),
+        (format!("{ssh}\nbundle = 'b.age'"), "b.age"),
+        (format!("{store}\nbundle = 'b.age'"), "b.age"),
+    ] {
+        let inventory = parse(&WHOLE.replacen("dir = \"/srv/pki\"", &keys, 1)).unwrap();
+        assert_eq!(inventory.pki.bundle.as_deref(), Some(Path::new(bundle)), "{keys}");
+    }
+    assert!(parse(&format!("{WHOLE}[age]\nidentity = 'k'\nx = 1\n")).is_err());
+    let inventory = parse(&format!("{WHOLE}[age]\nidentity = 'k'\n[policy]\nmax_unpacked_size = '1GiB'\n")).unwrap();
+    assert_eq!(inventory.age.identity, Some(drctl::inventory::SecretRef::File("/etc/drctl/k".into())));
+    assert_eq!(inventory.policy.max_unpacked_size.bytes(), 1 << 30);
+}
+
+#[test]
 fn no_sources() {
     insta::assert_snapshot!(render(&parse(&format!("snapshots = []\n{}", WHOLE.replace("[[snapshots]]\nfolder.path = \"/srv/backups\"", ""))).unwrap_err()), @r#"
       × the inventory `prod.toml` has an error
@@ -421,7 +483,8 @@ fn no_sources() {
        ·              ╰── wrong here
      2 │ 
        ╰────
-      help: add `[[snapshots]]` with `folder.path = "…"`, or with `ssh.server.host` and `ssh.path`
+      help: add `[[snapshots]]` with `folder.path = "…"`, with `ssh.server.host` and `ssh.path`, or
+            with `object_store.url = "…"`
     "#);
 }
 
@@ -537,7 +600,8 @@ fn keys_that_exclude_and_need_each_other() {
         ·   ╰── wrong here
      16 │ ca_crt = "ca.crt"
         ╰────
-      help: set `dir` to a folder that holds `ca.crt` and `ca.key`, or set both `ca_crt` and `ca_key`
+      help: set `dir` to a folder with `ca.crt` and `ca.key`, name `ssh`, `object_store` or `bundle`,
+            or set both `ca_crt` and `ca_key`
     "#);
 }
 

@@ -491,7 +491,7 @@ fn conditions_of_unknown_names() {
         ╰────
       help: did you mean `pki.sa.key`?
             known: `pki.ca.crt`, `pki.ca.key`, `pki.sa.pub`, `pki.sa.key`, `pki.front-proxy-ca.crt`,
-            `pki.front-proxy-ca.key`, `pki.etcd.ca.crt`, `pki.etcd.ca.key`
+            `pki.front-proxy-ca.key`, `pki.etcd.ca.crt`, `pki.etcd.ca.key`, `pki.encryption-config`
     "#);
 }
 

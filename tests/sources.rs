@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use drctl::sources::{Folder, Search, SourceEntry, SourceError, TimeFrom, newest, still_there};
+use drctl::packing::Packing;
+use drctl::sources::{Chosen, Folder, Search, SourceEntry, SourceError, TimeFrom, Unpack, newest, still_there};
 
 const WHOLE: &[u8] = include_bytes!("fixtures/snapshots/etcd-3.4.db");
 const OTHER: &[u8] = include_bytes!("fixtures/snapshots/etcd-3.5.db");
@@ -16,7 +17,7 @@ fn source(path: &Path) -> SourceEntry {
 
 async fn search(entries: &[SourceEntry]) -> Result<Search, SourceError> {
     let cache = tempfile::tempdir().unwrap();
-    newest(entries, cache.path(), &|_, _| {}).await
+    newest(entries, cache.path(), &Unpack::default(), &|_, _| {}).await
 }
 
 fn passed_over(search: &Search) -> Vec<String> {
@@ -101,15 +102,37 @@ async fn a_frozen_snapshot_is_found_again_by_its_bytes() {
     std::fs::write(first.path().join("a.db"), WHOLE).unwrap();
     let chosen = search(&[source(first.path())]).await.unwrap().chosen;
     let entries = [source(first.path()), source(second.path())];
-    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, chosen.path);
+    assert_eq!(still_there(chosen.clone(), &entries, cache.path(), &Unpack::default()).await.path, chosen.path);
 
     // A newer one has taken the name, as rotation does; the bytes live on under another.
     let mut others = WHOLE.to_vec();
     others[0] ^= 1;
     std::fs::write(first.path().join("a.db"), others).unwrap();
     std::fs::write(second.path().join("b.db"), WHOLE).unwrap();
-    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, second.path().join("b.db"));
+    assert_eq!(
+        still_there(chosen.clone(), &entries, cache.path(), &Unpack::default()).await.path,
+        second.path().join("b.db")
+    );
 
     std::fs::remove_file(second.path().join("b.db")).unwrap();
-    assert_eq!(still_there(chosen.clone(), &entries, cache.path()).await.path, chosen.path);
+    assert_eq!(still_there(chosen.clone(), &entries, cache.path(), &Unpack::default()).await.path, chosen.path);
+}
+
+#[tokio::test]
+async fn what_was_unpacked_is_found_again_and_leaves_nothing_behind() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("a.db.zst"), zstd::encode_all(WHOLE, 3).unwrap()).unwrap();
+    let entries = [source(folder.path())];
+    let chosen = newest(&entries, cache.path(), &Unpack::default(), &|_, _| {}).await.unwrap().chosen;
+    assert_eq!((chosen.size, chosen.packed.as_slice()), (WHOLE.len() as u64, [Packing::Zstd].as_slice()));
+    assert!(std::fs::read(&chosen.path).unwrap() == WHOLE);
+    assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0);
+
+    // A run freezes it as text; who takes the run up again is another process.
+    let frozen: Chosen = serde_json::from_str(&serde_json::to_string(&chosen).unwrap()).unwrap();
+    let path = chosen.path.clone();
+    drop(chosen);
+    assert!(!std::fs::read(path).is_ok_and(|bytes| bytes == WHOLE), "it outlived its last holder");
+    let found = still_there(frozen, &entries, cache.path(), &Unpack::default()).await;
+    assert!(std::fs::read(&found.path).unwrap() == WHOLE);
 }

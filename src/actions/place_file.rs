@@ -79,7 +79,7 @@ impl Action for PlaceFile {
             return wrong(reason);
         }
         match (&self.pki, &self.source) {
-            (Some(name), None) if cx.pki.get(name).is_none() => {
+            (Some(name), None) if cx.pki.get(name).is_none() && cx.pki.failed().is_none() => {
                 wrong(format!("`{name}` is no file that the inventory's `[pki]` tells of"))
             }
             // Whether it can be read was judged with the rest of the PKI.
@@ -126,7 +126,8 @@ impl PlaceFile {
     async fn content(&self, cx: &Context<'_>) -> Result<Secret, ActionError> {
         let local = |what: &str, reason: String| ActionError::Local { what: format!("read {what}"), reason };
         if let Some(name) = &self.pki {
-            let file = cx.pki.get(name).ok_or_else(|| local(name, "the inventory does not tell of it".to_owned()))?;
+            let untold = || cx.pki.failed().unwrap_or("the inventory does not tell of it").to_owned();
+            let file = cx.pki.get(name).ok_or_else(|| local(name, untold()))?;
             return file.source.read().await.map_err(|error| local(name, chain(&error)));
         }
         let path = self.source.as_ref().map(|source| cx.fill(source)).transpose()?.unwrap_or_default();

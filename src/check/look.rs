@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use crate::engine::{Listener, chain};
 use crate::event::Live;
 use crate::inventory::{Inventory, PkiFiles, Secret};
+use crate::pki_set::{self, encryption};
 use crate::playbook::Playbook;
-use crate::sources::{self, Search, SourceError};
+use crate::sources::{self, Search, SourceError, Unpack};
 use crate::target::{Facts, Holder, Target, TargetError};
 use crate::text::Values;
 use crate::transport::Ssh;
@@ -21,6 +22,9 @@ const SILENCE: Duration = Duration::from_secs(2);
 
 /// What a playbook usually changes, and drctl's own folder.
 pub const PATHS: &[&str] = &[crate::target::HOME, "/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet"];
+
+/// Contents by kubeadm's names, or why a file could not be read.
+pub type PkiContents = Vec<(String, Result<Secret, String>)>;
 
 /// Everything that was seen.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ pub struct Look {
     /// The files of the certificate authorities.
     pub pki: Arc<PkiFiles>,
     /// The contents of those that were found, by kubeadm's name; or why not.
-    pub pki_contents: Vec<(String, Result<Secret, String>)>,
+    pub pki_contents: PkiContents,
     /// The target, or why it cannot be used.
     pub target: Result<TargetLook, TargetError>,
     /// Who answered at the addresses of the old control plane.
@@ -87,12 +91,12 @@ pub async fn look(
     purpose: Purpose,
     listener: Arc<dyn Listener>,
 ) -> Look {
-    let pki = Arc::new(PkiFiles::find(&inventory.pki));
+    let unpack = Unpack::from(inventory.as_ref());
     // Only a source on another host has bytes to tell of, and then a person wants to see them.
     let tell = move |done, total| listener.live(&Live::Bytes { step: String::new(), done, total });
-    let (snapshot, pki_contents, target, answers) = tokio::join!(
-        sources::newest(&inventory.sources, cache, &tell),
-        read_pki(&pki),
+    let (snapshot, (pki, pki_contents), target, answers) = tokio::join!(
+        sources::newest(&inventory.sources, cache, &unpack, &tell),
+        read_pki(&inventory),
         look_at_target(&inventory, run),
         probe(&inventory),
     );
@@ -101,6 +105,7 @@ pub async fn look(
     values.insert("run.id".to_owned(), run.to_owned());
     if let Ok(search) = &snapshot {
         values.extend(search.chosen.values());
+        values.extend(encryption::value(&pki, &inventory.cluster, &search.chosen.claims));
     }
     if let Ok(target) = &target {
         values.extend(target.facts.values());
@@ -108,7 +113,15 @@ pub async fn look(
     Look { inventory, playbook, values, snapshot, pki, pki_contents, target, answers, purpose, now: Timestamp::now() }
 }
 
-async fn read_pki(pki: &PkiFiles) -> Vec<(String, Result<Secret, String>)> {
+/// The set, wherever it is, and the contents of its files by their names.
+pub(crate) async fn read_pki(inventory: &Inventory) -> (Arc<PkiFiles>, PkiContents) {
+    let pki = pki_set::gather(inventory).await;
+    let contents = read_files(&pki).await;
+    (Arc::new(pki), contents)
+}
+
+/// The contents of the files that were found.
+pub(crate) async fn read_files(pki: &PkiFiles) -> PkiContents {
     let mut contents = Vec::new();
     for file in pki.found() {
         contents.push((file.name.to_owned(), file.source.read().await.map_err(|error| chain(&error))));

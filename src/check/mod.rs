@@ -7,13 +7,16 @@ mod control_plane;
 mod host;
 mod look;
 mod pki;
+mod pki_set;
 mod snapshot;
 mod space;
 mod tools;
 mod ways;
 
 pub use host::HELD;
-pub use look::{Answer, Look, PATHS, Purpose, TargetLook, look};
+pub use look::{Answer, Look, PATHS, PkiContents, Purpose, TargetLook, look};
+pub(crate) use look::{read_files, read_pki};
+pub(crate) use pki::{Seen, judge as judge_pki};
 
 use crate::actions::{Finding, PlanContext, Severity};
 
@@ -33,8 +36,11 @@ pub const ACCEPTABLE: &[&str] = &[
     "clock-skew",
     "command-check",
     "disk-too-small",
+    "encryption-config-missing",
+    "encryption-config-unfit",
     "kubeadm-version",
     "old-control-plane-answers",
+    "pki-unfit",
     "ports-taken",
     "snapshot-too-old",
 ];

@@ -2,30 +2,64 @@
 //!
 //! kubeadm without one makes a new one and exits 0: everybody is locked out.
 
-use super::Look;
+use jiff::Timestamp;
+
+use super::{Look, PkiContents, pki_set};
 use crate::actions::Finding;
-use crate::inventory::Secret;
+use crate::inventory::{Cluster, PkiFiles, Secret};
 use crate::pki::{Certificate, Tie, examine};
+use crate::snapshot::Claims;
+
+/// The set, and what it is compared with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    /// The files.
+    pub(crate) files: &'a PkiFiles,
+    /// The contents of those that were found.
+    pub(crate) contents: &'a PkiContents,
+    /// What the snapshot says of its cluster.
+    pub(crate) claims: Option<&'a Claims>,
+    /// The cluster, when an inventory tells of it.
+    pub(crate) cluster: Option<&'a Cluster>,
+    /// The controller's clock.
+    pub(crate) now: Timestamp,
+}
 
 pub(super) fn check(look: &Look) -> Vec<Finding> {
-    let mut findings: Vec<Finding> =
-        look.pki_contents.iter().filter_map(|(name, read)| unreadable(name, read)).collect();
-    findings.extend(look.pki.found().filter_map(too_open));
-    match (content(look, "ca.crt"), content(look, "ca.key")) {
-        (Some(certificate), Some(key)) => findings.extend(pair(look, certificate, key)),
+    judge(&Seen {
+        files: &look.pki,
+        contents: &look.pki_contents,
+        claims: look.snapshot.as_ref().ok().map(|search| &search.chosen.claims),
+        cluster: Some(&look.inventory.cluster),
+        now: look.now,
+    })
+}
+
+/// Everything that is wrong with the set, and what is right.
+pub(crate) fn judge(seen: &Seen<'_>) -> Vec<Finding> {
+    if let Some(reason) = seen.files.failed() {
+        let help = "`[pki]` says where it is taken from: the user that runs drctl must be able to reach and open it\n\
+                    without it `kubeadm init` would make a new CA, and every node and user would be locked out";
+        return vec![Finding::error("pki-unreachable", format!("the PKI could not be fetched from {reason}"), help)];
+    }
+    let mut findings: Vec<Finding> = seen.contents.iter().filter_map(|(name, read)| unreadable(name, read)).collect();
+    findings.extend(seen.files.found().filter_map(too_open));
+    match (content(seen, "ca.crt"), content(seen, "ca.key")) {
+        (Some(certificate), Some(key)) => findings.extend(pair(seen, certificate, key)),
         (certificate, key) => {
             let absent = [("ca.crt", certificate.is_none()), ("ca.key", key.is_none())];
-            let unread = |name: &str| look.pki_contents.iter().any(|(read, _)| read == name);
+            let unread = |name: &str| seen.contents.iter().any(|(read, _)| read == name);
             let absent = absent.into_iter().filter(|(name, absent)| *absent && !unread(name));
-            findings.extend(absent.map(|(name, _)| missing(look, name)));
+            findings.extend(absent.map(|(name, _)| missing(seen, name)));
         }
     }
-    findings.extend(incomplete(look));
+    findings.extend(pki_set::judge(seen));
+    findings.extend(incomplete(seen));
     findings
 }
 
-fn content<'a>(look: &'a Look, name: &str) -> Option<&'a Secret> {
-    look.pki_contents.iter().find(|(known, _)| known == name).and_then(|(_, read)| read.as_ref().ok())
+pub(super) fn content<'a>(seen: &Seen<'a>, name: &str) -> Option<&'a Secret> {
+    seen.contents.iter().find(|(known, _)| known == name).and_then(|(_, read)| read.as_ref().ok())
 }
 
 fn unreadable(name: &str, read: &Result<Secret, String>) -> Option<Finding> {
@@ -47,9 +81,9 @@ fn too_open(file: &crate::inventory::PkiFile) -> Option<Finding> {
     ))
 }
 
-fn missing(look: &Look, name: &str) -> Finding {
+fn missing(seen: &Seen<'_>, name: &str) -> Finding {
     let key = name.replace('.', "_");
-    let looked_for = match look.pki.get(name).and_then(|file| file.source.path()) {
+    let looked_for = match seen.files.get(name).and_then(|file| file.source.path()) {
         Some(path) => format!("no such file: `{}`", path.display()),
         None => format!("`[pki]` has neither `dir` nor `{key}`"),
     };
@@ -64,9 +98,9 @@ fn missing(look: &Look, name: &str) -> Finding {
 }
 
 /// Files that are lost for the same reason are told together.
-fn incomplete(look: &Look) -> Vec<Finding> {
+fn incomplete(seen: &Seen<'_>) -> Vec<Finding> {
     let mut losses: Vec<(&str, Vec<String>)> = Vec::new();
-    for (name, lost) in look.pki.missing() {
+    for (name, lost) in seen.files.missing() {
         match losses.iter_mut().find(|(known, _)| *known == lost) {
             Some((_, names)) => names.push(format!("`{name}`")),
             None => losses.push((lost, vec![format!("`{name}`")])),
@@ -82,15 +116,15 @@ fn incomplete(look: &Look) -> Vec<Finding> {
     told.collect()
 }
 
-fn pair(look: &Look, certificate: &Secret, key: &Secret) -> Vec<Finding> {
-    let examination = examine(certificate.expose(), key, look.now);
+fn pair(seen: &Seen<'_>, certificate: &Secret, key: &Secret) -> Vec<Finding> {
+    let examination = examine(certificate.expose(), key, seen.now);
     let mut findings: Vec<Finding> = examination
         .faults
         .iter()
         .map(|fault| {
             let make = if fault.forbids() { Finding::error } else { Finding::warning };
             let help = format!("{}\nif one went on, {}", fault.remedy(), fault.consequence());
-            make("ca-unfit", format!("root CA: {fault}{}", files(look)), help)
+            make("ca-unfit", format!("root CA: {fault}{}", files(seen)), help)
         })
         .collect();
     if let Some(authority) = &examination.authority {
@@ -103,20 +137,20 @@ fn pair(look: &Look, certificate: &Secret, key: &Secret) -> Vec<Finding> {
                 ),
             ));
         }
-        findings.extend(belongs(look, authority));
+        findings.extend(belongs(seen, authority));
     }
     findings
 }
 
 /// Where certificate and key were taken from, each on a line of its own.
-fn files(look: &Look) -> String {
-    let paths = ["ca.crt", "ca.key"].map(|name| look.pki.get(name).and_then(|file| file.source.path()));
+fn files(seen: &Seen<'_>) -> String {
+    let paths = ["ca.crt", "ca.key"].map(|name| seen.files.get(name).and_then(|file| file.source.path()));
     paths.into_iter().flatten().map(|path| format!("\n  `{}`", path.display())).collect()
 }
 
 /// Another cluster's CA is a sound pair, and `kubeadm init` takes it without a word.
-fn belongs(look: &Look, authority: &Certificate) -> Option<Finding> {
-    let claims = &look.snapshot.as_ref().ok()?.chosen.claims;
+fn belongs(seen: &Seen<'_>, authority: &Certificate) -> Option<Finding> {
+    let claims = seen.claims?;
     let known = Certificate::all_in(claims.authorities.as_bytes()).unwrap_or_default();
     Some(match authority.tie(&known) {
         Tie::Same => Finding::ok("ca-of-snapshot", "the snapshot holds the same CA"),
@@ -136,7 +170,7 @@ fn belongs(look: &Look, authority: &Certificate) -> Option<Finding> {
                 "the CA is not the snapshot's\n  expected: SHA256 {}\n  found:    SHA256 {}{}",
                 known.iter().map(|known| known.sha256.to_string()).collect::<Vec<_>>().join(" or "),
                 authority.sha256,
-                files(look)
+                files(seen)
             ),
             "find the CA of this cluster, or the snapshot of that CA\n\
              `kubeadm init` would exit 0 with this one, and every node and user would be locked out",

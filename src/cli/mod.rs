@@ -7,6 +7,7 @@ mod completions;
 mod core_dumps;
 mod exit;
 mod man;
+mod pki;
 mod plan;
 mod playbook;
 mod remedy;
@@ -50,6 +51,7 @@ pub async fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rollback(command) => rollback::run(&args.globals, command).await,
         Command::Runs => runs::run(&args.globals),
         Command::Show(command) => show::run(&args.globals, command),
+        Command::Pki(command) => pki::run(&args.globals, command).await,
         Command::Playbook(command) => playbook::run(command),
         Command::Completions(command) => completions::run(command),
         Command::Man(command) => man::run(command),

@@ -12,12 +12,13 @@ use super::exit::{Exit, Fault, next_steps};
 use crate::actions::Finding;
 use crate::check::{self, Look, Purpose, TargetLook};
 use crate::document;
-use crate::engine::{Engine, Left, Listener, Run};
+use crate::engine::{Engine, Left, Listener, Run, chain};
 use crate::face::{Face, face};
 use crate::inventory::{self, Inventory};
 use crate::playbook::{self, Playbook};
 use crate::report::{Report, past_durations};
 use crate::runs::{RunFolder, Runs};
+use crate::sources;
 use crate::target::{Claim, LockOutcome, Target};
 
 /// How long a target is told that its run stops.
@@ -74,7 +75,20 @@ impl Session {
                 .await;
         let findings = check::findings(&look).await;
         self.face.findings(&findings);
+        self.sweep(&look);
         (look, findings)
+    }
+
+    /// Removes copies of snapshots that neither this command nor any open run needs. They do no harm if they stay.
+    fn sweep(&self, look: &Look) {
+        let chosen = look.snapshot.iter().filter_map(|search| search.chosen.copy.clone());
+        let swept = self.runs().snapshots_in_use().map_err(|error| chain(&error)).and_then(|mut keep| {
+            keep.extend(chosen);
+            sources::sweep(&self.cache(), &keep).map_err(|error| error.to_string())
+        });
+        if let Err(reason) = swept {
+            tracing::warn!("old copies of snapshots could not be removed: {reason}");
+        }
     }
 
     /// The mean times of the steps in past runs of this cluster.

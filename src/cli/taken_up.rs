@@ -9,11 +9,12 @@ use super::exit::Fault;
 use super::session::{base_of, hold, state_dir};
 use crate::engine::{Engine, Listener, Run};
 use crate::face::{Face, face};
-use crate::inventory::{self, Inventory, PkiFiles};
+use crate::inventory::{self, Inventory};
 use crate::journal::{Journal, RunState};
+use crate::pki_set::{self, encryption};
 use crate::playbook::{self, Playbook};
 use crate::runs::{Opened, RunFolder, Runs};
-use crate::sources::{self, Chosen};
+use crate::sources::{self, Chosen, Unpack};
 use crate::target::Target;
 use crate::transport::Ssh;
 
@@ -43,7 +44,8 @@ impl TakenUp {
         let header = &state.header;
         let inventory = inventory::parse(&header.inventory, &inventory, base_of(&header.inventory))?;
         let playbook = playbook::parse(&header.playbook, &playbook, &inventory)?;
-        let snapshot = sources::still_there(snapshot, &inventory.sources, &state_dir.join("snapshots")).await;
+        let (cache, unpack) = (state_dir.join("snapshots"), Unpack::from(&inventory));
+        let snapshot = sources::still_there(snapshot, &inventory.sources, &cache, &unpack).await;
         let face = face(globals.json(), globals.verbose > 0);
         Ok(Self { face, folder, state, journal, inventory, playbook, snapshot, state_dir })
     }
@@ -58,10 +60,11 @@ impl TakenUp {
             Fault::Target(error) => Fault::OutOfReach(error),
             fault => fault,
         })?;
-        let pki = PkiFiles::find(&self.inventory.pki);
+        let pki = pki_set::gather(&self.inventory).await;
         let mut values = self.inventory.values();
         values.extend(pki.values());
         values.extend(self.snapshot.values());
+        values.extend(encryption::value(&pki, &self.inventory.cluster, &self.snapshot.claims));
         values.extend(facts.values());
         values.insert("run.id".to_owned(), self.folder.id.clone());
         let run = Run {

@@ -54,6 +54,13 @@ pub(crate) fn error(error: &serde_json::Value) {
     line("error", Timestamp::now(), error);
 }
 
+/// The files of a PKI set, one after the other.
+pub(crate) fn pki<T: Serialize>(files: &[T]) {
+    for file in files {
+        line("pki", Timestamp::now(), file);
+    }
+}
+
 fn write<T: Serialize>(line: &Line<'_, T>) {
     let mut out = std::io::stdout().lock();
     if let Ok(text) = serde_json::to_string(line) {

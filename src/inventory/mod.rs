@@ -9,6 +9,7 @@ mod paths;
 mod pki_files;
 mod rules;
 mod secret;
+mod size;
 mod values;
 
 use std::path::PathBuf;
@@ -18,12 +19,13 @@ use serde::Deserialize;
 
 pub use duration::Span;
 pub use load::{Loaded, load, parse};
-pub use pki_files::{PkiFile, PkiFiles};
+pub use pki_files::{ENCRYPTION_CONFIG, Fetched, PkiFile, PkiFiles, PkiSource};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use size::Size;
 pub use values::{NAMES, split_endpoint};
 
 pub use crate::document::LoadError;
-use crate::sources::SourceEntry;
+use crate::sources::{ObjectStore, SourceEntry, SshFolder};
 
 /// One cluster and all that a recovery of it needs to know.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -38,6 +40,9 @@ pub struct Inventory {
     pub sources: Vec<SourceEntry>,
     /// Where the certificate authorities are.
     pub pki: Pki,
+    /// What opens files that are encrypted with age.
+    #[serde(default)]
+    pub age: Age,
     /// How old, how long, and what to do on failure.
     #[serde(default)]
     pub policy: Policy,
@@ -133,12 +138,19 @@ pub enum BecomeMethod {
     Sudo,
 }
 
-/// Where the certificate authorities are: a folder with kubeadm's names, single files, or both (files win).
+/// Where the certificate authorities are: one place with kubeadm's names, single files, or both (files win).
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pki {
     /// A folder that holds `ca.crt`, `ca.key` and whatever else of kubeadm's set was saved.
     pub dir: Option<PathBuf>,
+    /// Such a folder on another host, over SSH.
+    pub ssh: Option<Box<SshFolder>>,
+    /// Such a folder in an object store, or on a web server.
+    pub object_store: Option<Box<ObjectStore>>,
+    /// All of it in one encrypted file, as `drctl pki bundle` makes it: its path, or with `ssh` or `object_store` its name
+    /// there.
+    pub bundle: Option<PathBuf>,
     /// The root CA's certificate.
     pub ca_crt: Option<PathBuf>,
     /// The root CA's key.
@@ -155,6 +167,16 @@ pub struct Pki {
     pub etcd_ca_crt: Option<PathBuf>,
     /// The etcd CA's key.
     pub etcd_ca_key: Option<SecretRef>,
+    /// The API server's `EncryptionConfiguration`, which opens what the snapshot holds encrypted.
+    pub encryption_config: Option<SecretRef>,
+}
+
+/// What opens files that are encrypted with age: snapshots, and bundles of the PKI.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Age {
+    /// The identities, as `age-keygen` writes them; a file that others can read is refused.
+    pub identity: Option<SecretRef>,
 }
 
 /// What is acceptable, and what to do when a step fails.
@@ -163,6 +185,8 @@ pub struct Pki {
 pub struct Policy {
     /// The greatest age of a snapshot (the RPO); older ones are refused.
     pub max_snapshot_age: Span,
+    /// The greatest size that a packed or encrypted snapshot may have when it is unpacked.
+    pub max_unpacked_size: Size,
     /// The greatest difference between the controller's and the target's clock.
     pub max_clock_skew: Span,
     /// What a failed step leads to, unless the playbook's step says otherwise.
@@ -175,6 +199,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_snapshot_age: Span::from_secs(24 * 3600),
+            max_unpacked_size: Size::default(),
             max_clock_skew: Span::from_secs(30),
             on_failure: OnFailure::Stop,
             step_timeout: Span::from_secs(600),

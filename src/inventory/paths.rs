@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Inventory, SecretRef, SshHost};
-use crate::sources::SourceEntry;
+use crate::sources::{ObjectStore, SourceEntry};
 
 pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
     let base = Base { folder, home: std::env::home_dir() };
@@ -14,13 +14,31 @@ pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
         match source {
             SourceEntry::Folder(folder) => base.one(&mut folder.path),
             SourceEntry::Ssh(folder) => base.host(&mut folder.server),
+            SourceEntry::ObjectStore(store) => base.store(store),
         }
     }
     let pki = &mut inventory.pki;
     base.all([&mut pki.dir, &mut pki.ca_crt, &mut pki.sa_pub, &mut pki.front_proxy_ca_crt, &mut pki.etcd_ca_crt]);
-    for secret in [&mut pki.ca_key, &mut pki.sa_key, &mut pki.front_proxy_ca_key, &mut pki.etcd_ca_key] {
+    for secret in [
+        &mut pki.ca_key,
+        &mut pki.sa_key,
+        &mut pki.front_proxy_ca_key,
+        &mut pki.etcd_ca_key,
+        &mut pki.encryption_config,
+    ] {
         base.secret(secret);
     }
+    if let Some(folder) = &mut pki.ssh {
+        base.host(&mut folder.server);
+    }
+    if let Some(store) = &mut pki.object_store {
+        base.store(store);
+    }
+    // With one of those two it is a name there, and no path here.
+    if pki.ssh.is_none() && pki.object_store.is_none() {
+        base.all([&mut pki.bundle]);
+    }
+    base.secret(&mut inventory.age.identity);
     base.all([&mut inventory.state.dir]);
 }
 
@@ -43,6 +61,11 @@ impl Base<'_> {
         for jump in &mut host.jump {
             self.host(jump);
         }
+    }
+
+    fn store(&self, store: &mut ObjectStore) {
+        self.all([&mut store.ca_crt]);
+        self.secret(&mut store.authorization);
     }
 
     fn all<const N: usize>(&self, paths: [&mut Option<PathBuf>; N]) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{BecomeMethod, Inventory, Pki, SecretRef, Span, SshHost, values};
 use crate::document::{Document, Fault, Located};
-use crate::sources::SourceEntry;
+use crate::sources::{Location, ObjectStore, Provider, SourceEntry, SshFolder, any_db};
 
 pub(super) fn check(inventory: &Inventory, root: &Located<'_>, document: &mut Document) {
     let mut rules = Rules { root, document };
@@ -12,6 +12,7 @@ pub(super) fn check(inventory: &Inventory, root: &Located<'_>, document: &mut Do
     rules.host("target", &inventory.target);
     rules.sources(&inventory.sources);
     rules.pki(&inventory.pki);
+    rules.secret("age.identity", inventory.age.identity.as_ref());
     rules.policy(inventory);
     rules.fencing(inventory);
 }
@@ -110,42 +111,124 @@ impl Rules<'_, '_> {
 
     fn sources(&mut self, sources: &[SourceEntry]) {
         if sources.is_empty() {
-            let help = "add `[[snapshots]]` with `folder.path = \"…\"`, or with `ssh.server.host` and `ssh.path`";
+            let help = "add `[[snapshots]]` with `folder.path = \"…\"`, with `ssh.server.host` and `ssh.path`, or with \
+                        `object_store.url = \"…\"`";
             self.wrong("snapshots", "no place to find snapshots in", help);
         }
         for (index, source) in sources.iter().enumerate() {
-            let (kind, path, pattern) = match source {
-                SourceEntry::Folder(folder) => ("folder", folder.path.as_os_str().to_string_lossy(), &folder.pattern),
-                SourceEntry::Ssh(folder) => {
-                    self.host(&format!("snapshots.{index}.ssh.server"), &folder.server);
-                    ("ssh", folder.path.as_str().into(), &folder.pattern)
+            let at = |key: &str| format!("snapshots.{index}.{key}");
+            match source {
+                SourceEntry::Folder(folder) => {
+                    if folder.path.as_os_str().is_empty() {
+                        let help = "write the folder that snapshots are saved to";
+                        self.wrong(&at("folder.path"), "the path is empty", help);
+                    }
+                    self.pattern(&at("folder.pattern"), &folder.pattern);
                 }
-            };
-            let at = format!("snapshots.{index}.{kind}");
-            if path.is_empty() {
-                self.wrong(&format!("{at}.path"), "the path is empty", "write the folder that snapshots are saved to");
-            }
-            if kind == "ssh" && !path.starts_with('/') {
-                let help = "write an absolute path of the server";
-                self.wrong(&format!("{at}.path"), format!("`{path}` is not an absolute path"), help);
-            }
-            if pattern.is_empty() {
-                let help = "`*` stands for any characters, `?` for one";
-                self.wrong(&format!("{at}.pattern"), "the pattern is empty, which no name is", help);
+                SourceEntry::Ssh(folder) => {
+                    self.remote_folder(&at("ssh"), folder);
+                    self.pattern(&at("ssh.pattern"), &folder.pattern);
+                }
+                SourceEntry::ObjectStore(store) => {
+                    self.store(&at("object_store"), store);
+                    self.pattern(&at("object_store.pattern"), &store.pattern);
+                }
             }
         }
     }
 
+    fn remote_folder(&mut self, path: &str, folder: &SshFolder) {
+        self.host(&format!("{path}.server"), &folder.server);
+        if folder.path.is_empty() {
+            self.wrong(&format!("{path}.path"), "the path is empty", "write the folder that the files are in");
+        } else if !folder.path.starts_with('/') {
+            let help = "write an absolute path of the server";
+            self.wrong(&format!("{path}.path"), format!("`{}` is not an absolute path", folder.path), help);
+        }
+    }
+
+    fn pattern(&mut self, at: &str, pattern: &str) {
+        if pattern.is_empty() {
+            let help = "`*` stands for any characters, `?` for one";
+            self.wrong(at, "the pattern is empty, which no name is", help);
+        }
+    }
+
+    fn no_pattern(&mut self, at: &str, pattern: &str) {
+        if pattern != any_db() {
+            self.wrong(
+                at,
+                "the PKI's files have names of their own, so a pattern means nothing here",
+                "remove the key",
+            );
+        }
+    }
+
+    fn store(&mut self, path: &str, store: &ObjectStore) {
+        let at = |key: &str| format!("{path}.{key}");
+        self.secret(&at("authorization"), store.authorization.as_ref());
+        self.not_zero(&at("reconnect_for"), Some(store.reconnect_for));
+        let location = match Location::parse(&store.url) {
+            Ok(location) => location,
+            Err(reason) => {
+                let help = "write `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, \
+                            `https://HOST/FOLDER/` or `https://HOST/FILE`; credentials come from the environment";
+                return self.wrong(&at("url"), reason, help);
+            }
+        };
+        let provider = location.provider;
+        if !matches!(provider, Provider::S3 | Provider::Gcs | Provider::Azure) && store.endpoint.is_some() {
+            self.wrong(&at("endpoint"), "this URL names its server itself", "remove the key");
+        }
+        if provider != Provider::S3 && store.region.is_some() {
+            self.wrong(&at("region"), "only S3 has regions", "remove the key");
+        }
+        if provider != Provider::Http && store.authorization.is_some() {
+            let help = "remove the key: this provider's credentials come from its own variables and files";
+            self.wrong(&at("authorization"), "only web servers take this", help);
+        }
+        let is_plain = |url: &str| url.starts_with("http://");
+        if !store.allow_http && (is_plain(&store.url) || store.endpoint.as_deref().is_some_and(is_plain)) {
+            let key = if is_plain(&store.url) { "url" } else { "endpoint" };
+            let help = "write `https://`, or set `allow_http = true` where nobody can listen";
+            self.wrong(&at(key), "`http://` shows the cluster's secrets to whoever listens", help);
+        }
+    }
+
     fn pki(&mut self, pki: &Pki) {
-        if pki.dir.is_none() && (pki.ca_crt.is_none() || pki.ca_key.is_none()) {
-            let help = "set `dir` to a folder that holds `ca.crt` and `ca.key`, or set both `ca_crt` and `ca_key`";
-            self.wrong("pki", "nothing says where the root CA is", help);
+        let places = [
+            ("dir", pki.dir.is_some()),
+            ("ssh", pki.ssh.is_some()),
+            ("object_store", pki.object_store.is_some()),
+            ("bundle", pki.bundle.is_some() && pki.ssh.is_none() && pki.object_store.is_none()),
+        ];
+        let mut named = places.iter().filter(|(_, named)| *named).map(|(key, _)| *key);
+        match (named.next(), named.next()) {
+            (None, _) if pki.ca_crt.is_none() || pki.ca_key.is_none() => {
+                let help = "set `dir` to a folder with `ca.crt` and `ca.key`, name `ssh`, `object_store` or `bundle`, \
+                            or set both `ca_crt` and `ca_key`";
+                self.wrong("pki", "nothing says where the root CA is", help);
+            }
+            (Some(first), Some(second)) => {
+                let message = format!("`{first}` and `{second}` are both set");
+                self.wrong(&format!("pki.{second}"), message, "keep the one that is meant; single files win over it");
+            }
+            _ => {}
+        }
+        if let Some(folder) = &pki.ssh {
+            self.remote_folder("pki.ssh", folder);
+            self.no_pattern("pki.ssh.pattern", &folder.pattern);
+        }
+        if let Some(store) = &pki.object_store {
+            self.store("pki.object_store", store);
+            self.no_pattern("pki.object_store.pattern", &store.pattern);
         }
         let keys = [
             ("pki.ca_key", &pki.ca_key),
             ("pki.sa_key", &pki.sa_key),
             ("pki.front_proxy_ca_key", &pki.front_proxy_ca_key),
             ("pki.etcd_ca_key", &pki.etcd_ca_key),
+            ("pki.encryption_config", &pki.encryption_config),
         ];
         for (path, key) in keys {
             self.secret(path, key.as_ref());

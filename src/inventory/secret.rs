@@ -55,6 +55,12 @@ pub enum SecretError {
         /// Its exit status or the system's error.
         reason: String,
     },
+    /// The place that it should be fetched from does not have it.
+    #[error("it is not in {place}")]
+    NotThere {
+        /// The place.
+        place: String,
+    },
     /// There is nobody to ask.
     #[error("`{question}` cannot be asked without a terminal")]
     NoTerminal {

@@ -110,7 +110,7 @@ impl RunFolder {
         Err(JournalError::OtherRun { path: self.journal(), found: header.run.clone() })
     }
 
-    fn snapshot(&self, header: &RunHeader) -> Result<Chosen, RunsError> {
+    pub(super) fn snapshot(&self, header: &RunHeader) -> Result<Chosen, RunsError> {
         let text = self.frozen(SNAPSHOT, header.snapshot_json_sha256.as_deref())?;
         let differs = |reason: String| RunsError::Frozen { path: self.dir.join(SNAPSHOT), reason };
         let chosen: Chosen = serde_json::from_str(&text).map_err(|error| differs(error.to_string()))?;

@@ -181,6 +181,25 @@ impl Runs {
         }
     }
 
+    /// The files on the controller that runs which have not ended would go on with.
+    pub fn snapshots_in_use(&self) -> Result<Vec<PathBuf>, RunsError> {
+        let mut used = Vec::new();
+        for run in self.list()? {
+            let state = match run.read() {
+                Ok((state, _)) => state,
+                // A run that was never begun touched nothing.
+                Err(JournalError::Empty { .. }) => continue,
+                // One that cannot be read may go on once it is mended.
+                Err(error) => return Err(error.into()),
+            };
+            if state.ending.is_none() {
+                let Chosen { path, copy, .. } = run.snapshot(&state.header)?;
+                used.extend(copy.into_iter().chain([path]));
+            }
+        }
+        Ok(used)
+    }
+
     /// The newest run that has not ended. A newer one whose journal cannot be read is in the way: it may be the one.
     pub fn newest_open(&self, what: &'static str) -> Result<RunFolder, RunsError> {
         for run in self.list()?.into_iter().rev() {

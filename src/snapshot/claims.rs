@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Knowledge;
+use super::{Encrypted, Knowledge};
 
 /// What must be true of a control plane that was restored from the snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,12 @@ pub struct Claims {
     pub configuration: Option<String>,
     /// The certificates of the cluster's CA that the snapshot holds, as PEM.
     pub authorities: String,
+    /// Those of the authorities for requests through the front proxy.
+    #[serde(default)]
+    pub front_proxy_authorities: String,
+    /// What is encrypted at rest, and with which key.
+    #[serde(default)]
+    pub encrypted: Vec<Encrypted>,
 }
 
 /// A node as it was.
@@ -52,6 +58,12 @@ impl From<&Knowledge> for Claims {
             nodes: nodes.collect(),
             configuration: knowledge.configuration.as_ref().map(|configuration| configuration.yaml.clone()),
             authorities: knowledge.authorities_pem(),
+            front_proxy_authorities: knowledge
+                .front_proxy_authorities
+                .iter()
+                .map(|authority| authority.pem.as_str())
+                .collect(),
+            encrypted: knowledge.encrypted.clone(),
         }
     }
 }

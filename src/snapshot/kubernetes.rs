@@ -19,7 +19,7 @@ const ENCRYPTED: &[u8] = b"k8s:enc:";
 const MOST_NAME: usize = 253;
 
 /// How a value was encrypted before it reached etcd.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cipher {
     /// `aescbc`, `aesgcm`, `secretbox`, or `kms` with its version.
     pub provider: String,

@@ -23,6 +23,7 @@ pub mod whole;
 
 pub use claims::{ClaimedNode, Claims, taint_text};
 pub use keyspace::{Keyspace, ReadError, Store, Totals};
+pub use kubernetes::Cipher;
 pub use name::{fits, time_in_name};
-pub use origin::Knowledge;
+pub use origin::{Encrypted, Knowledge};
 pub use whole::{ExamineError, Examined, Verdict, examine};

@@ -17,6 +17,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
+use crate::packing::without_endings;
+
 /// What SMB clients put where a colon was: the two private-use mappings of Linux's CIFS.
 const MAPPED_COLONS: [char; 2] = ['\u{F022}', '\u{F03A}'];
 
@@ -61,9 +63,14 @@ pub fn time_in_name(name: impl AsRef<OsStr>) -> Option<Timestamp> {
 /// Whether a name fits a pattern of literal characters, `*` (any run) and `?` (any one).
 ///
 /// A leading dot needs a dot in the pattern, as in a shell; a mapped colon is a colon; a name that ends in `.part` is an
-/// interrupted save and fits nothing.
+/// interrupted save and fits nothing. The endings of packed files may be there or not: `*.db` fits `a.db.zst.age`.
 pub fn fits(pattern: &str, name: impl AsRef<OsStr>) -> bool {
-    let name: Vec<char> = name.as_ref().to_string_lossy().chars().map(unmapped).collect();
+    let name = name.as_ref().to_string_lossy();
+    fits_exactly(pattern, &name) || fits_exactly(pattern, without_endings(&name))
+}
+
+fn fits_exactly(pattern: &str, name: &str) -> bool {
+    let name: Vec<char> = name.chars().map(unmapped).collect();
     let pattern: Vec<char> = pattern.chars().map(unmapped).collect();
     let hidden = name.first() == Some(&'.') && pattern.first() != Some(&'.');
     !hidden && !name.ends_with(&['.', 'p', 'a', 'r', 't']) && fits_all(&pattern, &name)
@@ -334,6 +341,8 @@ mod tests {
             ("**a*b*", "xxaxxabx"),
             ("snapshot.db", "snapshot.db"),
             (".*", ".hidden"),
+            ("*.db", "a.db.zst.age"),
+            ("*.zst", "a.db.zst"),
             ("", ""),
         ] {
             assert!(fits(pattern, name), "{pattern} {name}");
@@ -341,8 +350,10 @@ mod tests {
         for (pattern, name) in [
             ("etcd-snapshot-*.db", "etcd-snapshot-2018.db.part"),
             ("*", "etcd-snapshot-2018.db.part"),
+            ("*.db", "a.db.zst.part"),
+            ("*.db", "a.db.part.zst"),
+            ("*.db", "a.zst"),
             ("*.db", ".etcd.db"),
-            ("*.db", "a.db.zst"),
             ("?", ""),
             ("a?", "a"),
             ("*a*b", "ba"),

@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep};
 
+use super::cache::freshen;
+use super::plain::{hopeless, packing_of};
 use super::{Candidate, Told};
 use crate::snapshot::examine;
 use crate::snapshot::whole::Sha256Sum;
@@ -45,50 +47,84 @@ pub(super) enum Fetched {
     Part(String),
     /// There is no use in going on.
     Failed(String),
+    /// It is not what was listed any more.
+    Changed,
+    /// The rest cannot be had by itself: all of it is needed.
+    Anew,
+}
+
+/// How a download ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Downloaded {
+    /// Here it is, whole.
+    Whole(PathBuf),
+    /// It is not what was listed any more; what was fetched of it is gone.
+    Changed,
+}
+
+/// How filling the part ended.
+enum Filled {
+    Whole,
+    Changed,
 }
 
 impl Download<'_> {
-    /// The path of the whole file.
-    pub(super) async fn run(&self, from: &dyn Fetch) -> Result<PathBuf, String> {
+    /// Fetches what is not there yet.
+    pub(super) async fn run(&self, from: &dyn Fetch) -> Result<Downloaded, String> {
         let (whole, part) = (self.path("db"), self.path("part"));
         let file = self.hold(&part).await.map_err(local(&part))?;
         if std::fs::metadata(&whole).is_ok_and(|metadata| metadata.len() == self.candidate.size) {
             // Another run renamed it while this one waited, or an earlier one did and this made the part anew.
             remove(&part)?;
-            return Ok(whole);
+            freshen(&whole).map_err(local(&whole))?;
+            return Ok(Downloaded::Whole(whole));
         }
         let resumed = file.metadata().map_err(local(&part))?.len() > 0;
-        self.fill(&file, &part, from).await?;
-        if resumed && !is_whole(&part).await {
+        let mut filled = match self.fill(&file, &part, from).await {
+            Err(reason) if file.metadata().is_ok_and(|metadata| metadata.len() == 0) => {
+                remove(&part)?;
+                return Err(reason);
+            }
+            filled => filled?,
+        };
+        if matches!(filled, Filled::Whole) && resumed && self.is_damaged(&part).await {
             // What was there may be the damage of a crash: once more, from the start.
             file.set_len(0).map_err(local(&part))?;
-            self.fill(&file, &part, from).await?;
+            filled = self.fill(&file, &part, from).await?;
+        }
+        if matches!(filled, Filled::Changed) {
+            remove(&part)?;
+            return Ok(Downloaded::Changed);
         }
         file.sync_all().and_then(|()| std::fs::rename(&part, &whole)).map_err(local(&whole))?;
-        Ok(whole)
+        Ok(Downloaded::Whole(whole))
     }
 
-    async fn fill(&self, file: &File, part: &Path, from: &dyn Fetch) -> Result<(), String> {
+    async fn fill(&self, file: &File, part: &Path, from: &dyn Fetch) -> Result<Filled, String> {
         let total = self.candidate.size;
         let mut have = file.metadata().map_err(local(part))?.len();
         if have > total {
             file.set_len(0).map_err(local(part))?;
             have = 0;
         }
-        let mut last_progress = Instant::now();
+        let (mut last_progress, mut furthest) = (Instant::now(), have);
         while have < total {
-            let file = file.try_clone().map_err(local(part))?;
-            let mut sink = Sink { file, have, total, tell: self.tell, broken: None };
+            let mut sink = Sink { file, part, have, total, tell: self.tell, broken: None };
             sink.file.seek(SeekFrom::Start(have)).map_err(local(part))?;
             let fetched = from.fetch(have, &mut sink).await;
-            if let Some(error) = sink.broken {
-                return Err(local(part)(error));
-            }
-            if sink.have > have {
-                last_progress = Instant::now();
+            if let Some(reason) = sink.broken {
+                return Err(reason);
             }
             have = sink.have;
+            if have > furthest {
+                (last_progress, furthest) = (Instant::now(), have);
+            }
             match fetched {
+                Fetched::Changed => return Ok(Filled::Changed),
+                Fetched::Anew => {
+                    file.set_len(0).map_err(local(part))?;
+                    have = 0;
+                }
                 Fetched::All if have == total => {}
                 Fetched::All => return Err(format!("got {have} bytes of {total}")),
                 Fetched::Failed(reason) => return Err(reason),
@@ -96,7 +132,21 @@ impl Download<'_> {
                 Fetched::Part(_) => sleep(PAUSE).await,
             }
         }
-        Ok(())
+        Ok(Filled::Whole)
+    }
+
+    /// Whether a file that was fetched in several runs is known to be damaged. One that is packed shows that only when it
+    /// is unpacked, unless its mark is its MD5, as it is of most objects of S3.
+    async fn is_damaged(&self, part: &Path) -> bool {
+        let (path, tag) = (part.to_owned(), self.candidate.tag.clone());
+        let damaged = tokio::task::spawn_blocking(move || match packing_of(&path)? {
+            Some(_) => match tag.as_deref().and_then(md5_of_tag) {
+                Some(sum) => md5(&path).map(|found| found != sum),
+                None => Ok(false),
+            },
+            None => Ok(!examine(&path).is_ok_and(|examined| examined.verdict.is_whole())),
+        });
+        !matches!(damaged.await, Ok(Ok(false)))
     }
 
     /// Opens the part for this process alone; waits for another that is at it.
@@ -121,11 +171,11 @@ impl Download<'_> {
 
     /// Named after all that tells this file from another, and readably.
     fn path(&self, extension: &str) -> PathBuf {
-        let Candidate { name, size, modified, .. } = self.candidate;
+        let Candidate { name, size, modified, tag, .. } = self.candidate;
+        let (modified, size) = (modified.to_string(), size.to_le_bytes());
+        let tag = tag.as_deref().unwrap_or_default();
         let mut hash = Sha256::new();
-        for field in
-            [self.source.as_bytes(), name.as_encoded_bytes(), &size.to_le_bytes(), modified.to_string().as_bytes()]
-        {
+        for field in [self.source.as_bytes(), name.as_encoded_bytes(), &size, modified.as_bytes(), tag.as_bytes()] {
             hash.update(field.len().to_le_bytes());
             hash.update(field);
         }
@@ -146,10 +196,22 @@ fn same_file(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-async fn is_whole(path: &Path) -> bool {
-    let path = path.to_owned();
-    let examined = tokio::task::spawn_blocking(move || examine(&path)).await;
-    matches!(examined, Ok(Ok(examined)) if examined.verdict.is_whole())
+/// The MD5 that an `ETag` is, when it has its form.
+fn md5_of_tag(tag: &str) -> Option<String> {
+    let sum = tag.trim_matches('"');
+    (sum.len() == 32 && sum.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| sum.to_ascii_lowercase())
+}
+
+fn md5(path: &Path) -> io::Result<String> {
+    let mut hash = md5::Md5::new();
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => break Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            count => hash.update(&buffer[..count]),
+        }
+    }
 }
 
 fn remove(path: &Path) -> Result<(), String> {
@@ -162,20 +224,25 @@ fn local(path: &Path) -> impl Fn(io::Error) -> String {
 
 /// Writes to the file and counts. Blocks as long as the page cache does, which is not worth a thread for each piece.
 struct Sink<'a> {
-    file: File,
+    file: &'a File,
+    part: &'a Path,
     have: u64,
     total: u64,
     tell: &'a Told,
     /// Why nothing more can be written.
-    broken: Option<io::Error>,
+    broken: Option<String>,
 }
 
 impl AsyncWrite for Sink<'_> {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.have + bytes.len() as u64 > self.total {
-            self.broken = Some(io::Error::other("more bytes came than were listed"));
-        } else if let Err(error) = io::Write::write_all(&mut self.file, bytes) {
-            self.broken = Some(error);
+        if self.have == 0
+            && let Some(reason) = hopeless(bytes, self.total)
+        {
+            self.broken = Some(reason);
+        } else if self.have + bytes.len() as u64 > self.total {
+            self.broken = Some("more bytes came than were listed".to_owned());
+        } else if let Err(error) = io::Write::write_all(&mut &*self.file, bytes) {
+            self.broken = Some(local(self.part)(error));
         }
         if self.broken.is_some() {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -231,7 +298,10 @@ mod tests {
     async fn download(cache: &Path, size: u64, from: &Flaky, reconnect_for: Duration) -> Result<Vec<u8>, String> {
         let candidate = Candidate::new("a.db".into(), size, Timestamp::UNIX_EPOCH);
         let download = Download { cache, source: "there", candidate: &candidate, reconnect_for, tell: &|_, _| {} };
-        download.run(from).await.map(|path| std::fs::read(path).unwrap())
+        download.run(from).await.map(|downloaded| match downloaded {
+            Downloaded::Whole(path) => std::fs::read(path).unwrap(),
+            Downloaded::Changed => panic!("nothing changes here"),
+        })
     }
 
     #[tokio::test]
@@ -282,6 +352,6 @@ mod tests {
         assert_eq!(short, "got 10 bytes of 12");
         let cache = tempfile::tempdir().unwrap();
         let long = download(cache.path(), 8, &flaky(b"0123456789", 20), PAUSE).await.unwrap_err();
-        assert!(long.ends_with("more bytes came than were listed"), "{long}");
+        assert_eq!(long, "more bytes came than were listed");
     }
 }

@@ -1,6 +1,7 @@
 //! A folder on the controller.
 
 use std::ffi::OsStr;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub struct Folder {
     pub pattern: String,
 }
 
-pub(super) fn any_db() -> String {
+pub(crate) fn any_db() -> String {
     "*.db".to_owned()
 }
 
@@ -39,16 +40,29 @@ impl SnapshotSource for Folder {
     async fn list(&self) -> Result<Vec<Candidate>, SourceError> {
         let failed = |reason: String| SourceError::List { source_label: self.label(), reason };
         let folder = self.clone();
-        let listing = tokio::task::spawn_blocking(move || folder.read());
-        match tokio::time::timeout(PATIENCE, listing).await {
-            Ok(Ok(listed)) => listed.map_err(|error| failed(error.to_string())),
-            Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => Err(failed(format!("no answer within {} s; is its server there?", PATIENCE.as_secs()))),
-        }
+        impatiently(move || folder.read()).await.map_err(failed)
     }
 
     async fn open(&self, candidate: &Candidate, _: &Path, _: &Told) -> Result<PathBuf, SourceError> {
-        Ok(self.path.join(&candidate.name))
+        let path = self.path.join(&candidate.name);
+        let begun = path.clone();
+        let begins = impatiently(move || std::fs::File::open(begun)?.read(&mut [0; 64])).await;
+        let failed = |reason| SourceError::Read { source_label: self.label(), name: candidate.shown(), reason };
+        begins.map(|_| path).map_err(failed)
+    }
+}
+
+/// Asks the file system, which may never answer. A thread of its own: the runtime would wait for one of its own at the end.
+async fn impatiently<T: Send + 'static>(
+    ask: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, String> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    // Nobody listens any more when it answers too late.
+    std::thread::spawn(move || drop(tell.send(ask())));
+    match tokio::time::timeout(PATIENCE, told).await {
+        Ok(Ok(answer)) => answer.map_err(|error| error.to_string()),
+        Ok(Err(_)) => Err("the thread that asked for it died".to_owned()),
+        Err(_) => Err(format!("no answer within {} s; is its server there?", PATIENCE.as_secs())),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Where snapshots come from. One file and one line in [`SourceEntry`] for each.
 
 mod any_path;
+mod cache;
 mod download;
 mod folder;
 mod newest;
+mod object_store;
+mod plain;
 mod ssh_folder;
 
 use std::ffi::OsString;
@@ -16,10 +19,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use cache::sweep;
 pub use folder::Folder;
+pub(crate) use folder::any_db;
 pub use newest::{PassedOver, Search, newest, still_there};
+pub use object_store::{Location, ObjectStore, Provider};
+pub use plain::{Plain, Unpack};
+pub(crate) use ssh_folder::RemoteFolder;
 pub use ssh_folder::SshFolder;
 
+use crate::packing::Packing;
 use crate::snapshot::{Claims, time_in_name};
 use crate::text::Values;
 
@@ -31,6 +40,8 @@ pub enum SourceEntry {
     Folder(Folder),
     /// A folder on another host, over SSH.
     Ssh(Box<SshFolder>),
+    /// A place in an object store, or on a web server.
+    ObjectStore(Box<ObjectStore>),
 }
 
 /// Is given the bytes that were fetched so far, and how many there are.
@@ -63,6 +74,8 @@ pub struct Candidate {
     pub taken: Timestamp,
     /// What that time was read from.
     pub time_from: TimeFrom,
+    /// What its content is told by, where the source has such a mark: an `ETag`.
+    pub tag: Option<String>,
 }
 
 impl SourceEntry {
@@ -72,6 +85,7 @@ impl SourceEntry {
         match self {
             Self::Folder(folder) => folder.label(),
             Self::Ssh(folder) => folder.label(),
+            Self::ObjectStore(store) => store.label(),
         }
     }
 
@@ -80,6 +94,7 @@ impl SourceEntry {
         match self {
             Self::Folder(folder) => &folder.pattern,
             Self::Ssh(folder) => &folder.pattern,
+            Self::ObjectStore(store) => &store.pattern,
         }
     }
 
@@ -88,6 +103,7 @@ impl SourceEntry {
         Ok(match self {
             Self::Folder(folder) => Arc::new(folder.clone()),
             Self::Ssh(folder) => Arc::new(folder.connect()?),
+            Self::ObjectStore(store) => Arc::new((**store).clone()),
         })
     }
 }
@@ -96,7 +112,7 @@ impl Candidate {
     fn new(name: OsString, size: u64, modified: Timestamp) -> Self {
         let (taken, time_from) =
             time_in_name(&name).map_or((modified, TimeFrom::File), |taken| (taken, TimeFrom::Name));
-        Self { name, size, modified, taken, time_from }
+        Self { name, size, modified, taken, time_from, tag: None }
     }
 
     /// Its name for people.
@@ -136,6 +152,15 @@ pub struct Chosen {
     pub time_from: TimeFrom,
     /// What a control plane restored from it is compared with.
     pub claims: Claims,
+    /// What it was packed in at its source, outermost first; `path`, size and digest are of what was within.
+    #[serde(default)]
+    pub packed: Vec<Packing>,
+    /// The copy of it that was fetched, when it is not on the controller.
+    #[serde(default)]
+    pub copy: Option<PathBuf>,
+    /// Keeps what was unpacked for as long as this is known, and no longer.
+    #[serde(skip)]
+    pub plain: Option<Arc<Plain>>,
 }
 
 impl Chosen {

@@ -1,10 +1,14 @@
 //! The newest snapshot that is whole, of all sources; what is newer and is not whole is passed over, loudly.
 
 use std::cmp::Reverse;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::plain::{Plain, Unpack, hopeless};
 use super::{Candidate, Chosen, SnapshotSource, SourceEntry, SourceError, Told};
+use crate::packing::{HEAD, Packing};
 use crate::snapshot::{Claims, Examined, Knowledge, Verdict, examine};
 
 /// What was found.
@@ -40,26 +44,42 @@ struct Offer {
 
 /// A file that was proved whole, and what it says.
 struct Proven {
-    path: PathBuf,
+    opened: Opened,
     examined: Examined,
     claims: Claims,
 }
 
-/// Finds the newest snapshot that is whole. `tell` is given the bytes of downloads.
-pub async fn newest(entries: &[SourceEntry], cache: &Path, tell: &Told) -> Result<Search, SourceError> {
+/// The snapshot of a candidate, out of all that it was packed in.
+struct Opened {
+    path: PathBuf,
+    packed: Vec<Packing>,
+    plain: Option<Arc<Plain>>,
+    copy: Option<PathBuf>,
+}
+
+/// Finds the newest snapshot that is whole, whatever it is packed in. `tell` is given the bytes of downloads.
+pub async fn newest(
+    entries: &[SourceEntry],
+    cache: &Path,
+    unpack: &Unpack,
+    tell: &Told,
+) -> Result<Search, SourceError> {
     let (offers, mut passed_over) = gather(entries).await;
     for Offer { source, candidate } in offers {
-        match prove(source.as_ref(), &candidate, cache, tell).await {
+        match prove(source.as_ref(), &candidate, cache, unpack, tell).await {
             Ok(proven) => {
                 let chosen = Chosen {
                     name: candidate.shown(),
                     source: source.label(),
-                    path: proven.path,
+                    path: proven.opened.path,
                     size: proven.examined.size,
                     sha256: proven.examined.sha256.to_string(),
                     taken: candidate.taken,
                     time_from: candidate.time_from,
                     claims: proven.claims,
+                    packed: proven.opened.packed,
+                    plain: proven.opened.plain,
+                    copy: proven.opened.copy,
                 };
                 return Ok(Search { chosen, passed_over });
             }
@@ -72,21 +92,35 @@ pub async fn newest(entries: &[SourceEntry], cache: &Path, tell: &Told) -> Resul
 /// The snapshot of a run that is taken up again: where it was, or else wherever the same bytes are.
 ///
 /// When they are nowhere, it is given back as it was: a run past the steps that read the file does not need it.
-pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path) -> Chosen {
-    if has_digest(&chosen.path, &chosen).await {
+pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path, unpack: &Unpack) -> Chosen {
+    // What was unpacked is gone with the process that did it.
+    if chosen.packed.is_empty() && has_digest(&chosen.path, &chosen).await {
         return chosen;
     }
     let (offers, _) = gather(entries).await;
-    let mut same_size: Vec<Offer> = offers.into_iter().filter(|offer| offer.candidate.size == chosen.size).collect();
-    same_size.sort_by_key(|offer| offer.candidate.shown() != chosen.name);
-    for Offer { source, candidate } in same_size {
+    let could_be = |offer: &Offer| {
+        offer.candidate.shown() == chosen.name || chosen.packed.is_empty() && offer.candidate.size == chosen.size
+    };
+    let mut likely: Vec<Offer> = offers.into_iter().filter(could_be).collect();
+    likely.sort_by_key(|offer| offer.candidate.shown() != chosen.name);
+    for Offer { source, candidate } in likely {
         if let Ok(path) = source.open(&candidate, cache, &|_, _| {}).await
-            && has_digest(&path, &chosen).await
+            && let Ok(opened) = open(path, cache, unpack).await
+            && has_digest(&opened.path, &chosen).await
         {
-            return Chosen { path, ..chosen };
+            let Opened { path, packed, plain, copy } = opened;
+            return Chosen { path, packed, copy, plain, ..chosen };
         }
     }
     chosen
+}
+
+async fn open(path: PathBuf, cache: &Path, unpack: &Unpack) -> Result<Opened, String> {
+    let copy = path.starts_with(cache).then(|| path.clone());
+    Ok(match unpack.open(&path, cache).await? {
+        Some((plain, packed)) => Opened { path: plain.path(), packed, plain: Some(plain), copy },
+        None => Opened { path, packed: Vec::new(), plain: None, copy },
+    })
 }
 
 /// All candidates of all sources, newest first, and the sources that could not be listed.
@@ -119,31 +153,37 @@ async fn prove(
     source: &dyn SnapshotSource,
     candidate: &Candidate,
     cache: &Path,
+    unpack: &Unpack,
     tell: &Told,
 ) -> Result<Proven, String> {
-    // The trailer's 32 bytes follow whole pages: a size that says otherwise saves a download.
     if candidate.size == 0 {
         return Err(Verdict::Empty.to_string());
     }
-    if candidate.size % 512 != 32 {
-        return Err(format!(
-            "truncated, or saved without its digest: a whole one has 32 bytes more than a multiple of 512, found {} bytes",
-            candidate.size
-        ));
-    }
-    let path = source.open(candidate, cache, tell).await.map_err(|error| error.to_string())?;
-    let read = {
-        let path = path.clone();
-        tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())?
+    let fetched = source.open(candidate, cache, tell).await.map_err(|error| error.to_string())?;
+    let read = async {
+        let opened = open(fetched.clone(), cache, unpack).await?;
+        let path = opened.path.clone();
+        let read = tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())?;
+        read.map(|(examined, claims)| Proven { opened, examined, claims })
     };
-    if read.is_err() && path.starts_with(cache) {
+    let read = read.await;
+    if read.is_err() && fetched.starts_with(cache) {
         // A bad copy must not be taken for the file the next time.
-        std::fs::remove_file(&path).map_err(|error| format!("could not remove `{}`: {error}", path.display()))?;
+        std::fs::remove_file(&fetched).map_err(|error| format!("could not remove `{}`: {error}", fetched.display()))?;
     }
-    read.map(|(examined, claims)| Proven { path, examined, claims })
+    read
 }
 
 fn read(path: &Path) -> Result<(Examined, Claims), String> {
+    let begin = File::open(path).and_then(|file| {
+        let size = file.metadata()?.len();
+        let mut head = Vec::new();
+        file.take(HEAD as u64).read_to_end(&mut head)?;
+        Ok(hopeless(&head, size))
+    });
+    if let Some(reason) = begin.map_err(|error| format!("`{}`: {error}", path.display()))? {
+        return Err(reason);
+    }
     let examined = examine(path).map_err(|error| chain(&error))?;
     if !examined.verdict.is_whole() {
         return Err(examined.verdict.to_string());

@@ -12,17 +12,20 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::io::AsyncWrite;
 
-use super::download::{Download, Fetch, Fetched};
+use super::download::{Download, Downloaded, Fetch, Fetched};
 use super::folder::any_db;
 use super::newest::chain;
 use super::{Candidate, SnapshotSource, SourceError, Told};
-use crate::inventory::{Become, BecomeMethod, SshHost};
+use crate::inventory::{Become, BecomeMethod, Secret, SshHost};
 use crate::snapshot::fits;
 use crate::target::quote;
 use crate::transport::{Request, Ssh, Transport, TransportError};
 
 const LIST: &str = include_str!("list.sh");
 const FETCH: &str = include_str!("fetch.sh");
+const READ: &str = include_str!("read.sh");
+/// What `read.sh` ends with when there is no such file.
+const ABSENT: i32 = 44;
 
 /// The longest that a download may go on in one piece; a lost connection is noticed much sooner.
 const LONGEST: Duration = Duration::from_hours(12);
@@ -42,7 +45,7 @@ pub struct SshFolder {
 
 /// A folder on a host that can be asked.
 #[derive(Debug)]
-pub(super) struct RemoteFolder {
+pub(crate) struct RemoteFolder {
     label: String,
     path: String,
     pattern: String,
@@ -51,11 +54,11 @@ pub(super) struct RemoteFolder {
 
 impl SshFolder {
     /// How messages name it.
-    pub(super) fn label(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         format!("the folder {} on {}", self.path, self.server.host)
     }
 
-    pub(super) fn connect(&self) -> Result<RemoteFolder, SourceError> {
+    pub(crate) fn connect(&self) -> Result<RemoteFolder, SourceError> {
         let mut server = self.server.clone();
         server.become_root.get_or_insert(Become { method: BecomeMethod::None, password: None });
         let host = Ssh::new(&server)
@@ -96,7 +99,10 @@ impl SnapshotSource for RemoteFolder {
             |reason: String| SourceError::Read { source_label: self.label.clone(), name: candidate.shown(), reason };
         let download =
             Download { cache, source: &self.label, candidate, reconnect_for: self.host.reconnect_for(), tell };
-        download.run(&Remote { folder: self, candidate }).await.map_err(failed)
+        match download.run(&Remote { folder: self, candidate }).await.map_err(failed)? {
+            Downloaded::Whole(path) => Ok(path),
+            Downloaded::Changed => Err(failed("it changed since it was listed".to_owned())),
+        }
     }
 }
 
@@ -130,19 +136,31 @@ impl Fetch for Remote<'_> {
 enum Failure {
     Lost(TransportError),
     Transport(TransportError),
-    Said(String),
+    Said { said: String, status: i32 },
 }
 
 impl Failure {
     fn reason(self) -> String {
         match self {
             Self::Lost(error) | Self::Transport(error) => chain(&error),
-            Self::Said(said) => said,
+            Self::Said { said, status } => format!("{said} (status {status})"),
         }
     }
 }
 
 impl RemoteFolder {
+    /// A small file of the folder or below it; `None` when it is not there.
+    pub(crate) async fn read(&self, name: &str, limit: u64) -> Result<Option<Secret>, String> {
+        let script =
+            format!("folder={}\nname={}\nlimit={limit}\nabsent={ABSENT}\n{READ}", quote(&self.path), quote(name));
+        let mut content = Vec::new();
+        match self.run(&script, &mut content, Duration::from_mins(2)).await {
+            Ok(()) => Ok(Some(Secret::new(content))),
+            Err(Failure::Said { status: ABSENT, .. }) => Ok(None),
+            Err(failure) => Err(failure.reason()),
+        }
+    }
+
     async fn run(
         &self,
         script: &str,
@@ -160,7 +178,7 @@ impl RemoteFolder {
         }
         let said = String::from_utf8_lossy(&reply.stderr);
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        Err(Failure::Said(format!("{} (status {})", last.trim(), reply.status)))
+        Err(Failure::Said { said: last.trim().to_owned(), status: reply.status })
     }
 }
 
@@ -238,7 +256,8 @@ mod tests {
     async fn a_file_is_fetched_once_and_kept_private() {
         let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let name = OsString::from_vec(b"odd '\xff.db".to_vec());
-        let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+        // As long as a whole snapshot could be: others are not fetched.
+        let bytes: Vec<u8> = (0..300_040_u32).flat_map(u32::to_le_bytes).collect();
         std::fs::write(there.path().join(&name), &bytes).unwrap();
         let folder = remote(there.path());
         let candidate = folder.list().await.unwrap().remove(0);

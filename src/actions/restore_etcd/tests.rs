@@ -70,6 +70,9 @@ impl Lab {
             taken: jiff::Timestamp::UNIX_EPOCH,
             time_from: TimeFrom::Name,
             claims: Claims::default(),
+            packed: Vec::new(),
+            plain: None,
+            copy: None,
         };
         let values = [("at".to_owned(), path("")), ("snapshot".to_owned(), path("snapshot.db"))].into();
         let inventory = parse("test", text, Path::new("/")).unwrap();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::keyspace::{Keyspace, ReadError, Store, Totals};
 use super::kubernetes::{Cipher, NodeAddress, Taint};
@@ -111,7 +111,7 @@ pub struct Count {
 }
 
 /// Objects encrypted in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encrypted {
     /// Their resource, such as `secrets`.
     pub resource: String,

@@ -265,3 +265,24 @@ async fn a_run_that_left_nothing_is_over_too_once_it_was_taken_over() {
     let again = host.target("run-1").acquire(claim("me")).await.unwrap();
     assert_eq!(again, LockOutcome::Superseded { by: "run-2".to_owned() });
 }
+
+#[tokio::test]
+async fn a_heartbeat_under_way_does_not_bring_back_what_is_let_go_of() {
+    let host = Host::new();
+    for _ in 0..10 {
+        let target = Arc::new(host.held().await);
+        let beats: Vec<_> = (0..8)
+            .map(|_| {
+                let target = Arc::clone(&target);
+                tokio::spawn(async move { target.heartbeat().await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(8)).await;
+        target.release().await.unwrap();
+        for beat in beats {
+            // One that finds the file gone between two looks says so; nobody waits for it then.
+            drop(beat.await.unwrap());
+        }
+        assert_eq!(target.holder().await.unwrap(), None);
+    }
+}
