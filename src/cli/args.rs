@@ -136,40 +136,6 @@ pub(super) struct Show {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Pki {
-    #[command(subcommand)]
-    pub(super) command: PkiCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PkiCommand {
-    /// Verify pairs, dates and uses, and that they are the newest snapshot's
-    Verify(PkiVerify),
-    /// Pack a folder's files into one file that only the recipients can open
-    Bundle(PkiBundle),
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct PkiVerify {
-    /// Verify this folder by itself, without an inventory and a snapshot
-    #[arg(long, value_name = "DIR")]
-    pub(super) dir: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct PkiBundle {
-    /// The folder, with kubeadm's names: `ca.crt`, `ca.key`, `etcd/ca.crt` …
-    #[arg(long, value_name = "DIR")]
-    pub(super) from: PathBuf,
-    /// The file to make; it must not be there yet
-    #[arg(long, value_name = "FILE")]
-    pub(super) to: PathBuf,
-    /// Who may open it, as `age-keygen -y` prints it; may be given several times
-    #[arg(long, required = true, value_name = "AGE1…")]
-    pub(super) recipient: Vec<String>,
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct Snapshot {
     #[command(subcommand)]
     pub(super) command: SnapshotCommand,
@@ -233,6 +199,40 @@ pub(super) struct List {
     /// Read those of other hosts too: they are copied into the state folder
     #[arg(long)]
     pub(super) fetch: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Pki {
+    #[command(subcommand)]
+    pub(super) command: PkiCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PkiCommand {
+    /// Verify pairs, dates and uses, and that they are the newest snapshot's
+    Verify(PkiVerify),
+    /// Pack a folder's files into one file that only the recipients can open
+    Bundle(PkiBundle),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PkiVerify {
+    /// Verify this folder by itself, without an inventory and a snapshot
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PkiBundle {
+    /// The folder, with kubeadm's names: `ca.crt`, `ca.key`, `etcd/ca.crt` …
+    #[arg(long, value_name = "DIR")]
+    pub(super) from: PathBuf,
+    /// The file to make; it must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(super) to: PathBuf,
+    /// Who may open it, as `age-keygen -y` prints it; may be given several times
+    #[arg(long, required = true, value_name = "AGE1…")]
+    pub(super) recipient: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::newest::{Offer, Opened, gather};
+use super::newest::{Offer, Opened, gather, open};
 use super::{Candidate, PassedOver, SnapshotSource, SourceEntry, SourceError, Told, Unpack};
 
 /// Gaps on either side of one that it is compared with: where old snapshots are thinned out, gaps are larger for good.
@@ -91,14 +91,11 @@ impl Listed {
         self.source.label()
     }
 
-    /// What it holds, out of all that it is packed in: where it is, or in a copy under `cache`.
+    /// The snapshot on the controller: where it is, or a copy under `cache`; unpacked.
     pub async fn open(&self, cache: &Path, unpack: &Unpack, tell: &Told) -> Result<Opened, SourceError> {
         let path = self.source.open(&self.candidate, cache, tell).await?;
-        Opened::of(path, cache, unpack).await.map_err(|reason| SourceError::Read {
-            source_label: self.source(),
-            name: self.candidate.shown(),
-            reason,
-        })
+        let failed = |reason| SourceError::Read { source_label: self.source(), name: self.candidate.shown(), reason };
+        open(path, cache, unpack).await.map_err(failed)
     }
 }
 

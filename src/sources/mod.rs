@@ -24,7 +24,7 @@ pub use cache::sweep;
 pub use catalog::{Catalog, Gap, Listed};
 pub use folder::Folder;
 pub(crate) use folder::any_db;
-pub use newest::{Opened, PassedOver, Search, newest, still_there};
+pub use newest::{Opened, PassedOver, Search, newest, open, still_there};
 pub use object_store::{Location, ObjectStore, Provider};
 pub use plain::{Plain, Unpack};
 pub(crate) use ssh_folder::RemoteFolder;

@@ -52,32 +52,20 @@ struct Proven {
 /// A snapshot, out of all that it was packed in.
 #[derive(Debug)]
 pub struct Opened {
-    /// Where this process reads it, as long as this is kept.
+    /// The plain file; of one that was packed, a path that is good as long as this is kept.
     pub path: PathBuf,
-    packed: Vec<Packing>,
+    /// The file as it lies on the controller, packed or not; `None` when that was forgotten.
+    pub file: Option<PathBuf>,
+    /// What it was packed in, outermost first.
+    pub packed: Vec<Packing>,
     plain: Option<Arc<Plain>>,
     copy: Option<PathBuf>,
 }
 
-impl From<&Chosen> for Opened {
-    fn from(chosen: &Chosen) -> Self {
-        Self {
-            path: chosen.path.clone(),
-            packed: chosen.packed.clone(),
-            plain: chosen.plain.clone(),
-            copy: chosen.copy.clone(),
-        }
-    }
-}
-
-impl Opened {
-    /// What is in a file of the controller.
-    pub async fn of(path: PathBuf, cache: &Path, unpack: &Unpack) -> Result<Self, String> {
-        let copy = path.starts_with(cache).then(|| path.clone());
-        Ok(match unpack.open(&path, cache).await? {
-            Some((plain, packed)) => Self { path: plain.path(), packed, plain: Some(plain), copy },
-            None => Self { path, packed: Vec::new(), plain: None, copy },
-        })
+impl From<Chosen> for Opened {
+    fn from(Chosen { path, packed, plain, copy, .. }: Chosen) -> Self {
+        let file = copy.clone().or_else(|| packed.is_empty().then(|| path.clone()));
+        Self { path, file, packed, plain, copy }
     }
 }
 
@@ -129,14 +117,24 @@ pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path, 
     likely.sort_by_key(|offer| offer.candidate.shown() != chosen.name);
     for Offer { source, candidate } in likely {
         if let Ok(path) = source.open(&candidate, cache, &|_, _| {}).await
-            && let Ok(opened) = Opened::of(path, cache, unpack).await
+            && let Ok(opened) = open(path, cache, unpack).await
             && has_digest(&opened.path, &chosen).await
         {
-            let Opened { path, packed, plain, copy } = opened;
+            let Opened { path, packed, plain, copy, .. } = opened;
             return Chosen { path, packed, copy, plain, ..chosen };
         }
     }
     chosen
+}
+
+/// Unpacks a file, when it is packed.
+pub async fn open(path: PathBuf, cache: &Path, unpack: &Unpack) -> Result<Opened, String> {
+    let copy = path.starts_with(cache).then(|| path.clone());
+    let file = Some(path.clone());
+    Ok(match unpack.open(&path, cache).await? {
+        Some((plain, packed)) => Opened { path: plain.path(), file, packed, plain: Some(plain), copy },
+        None => Opened { path, file, packed: Vec::new(), plain: None, copy },
+    })
 }
 
 /// All candidates of all sources, newest first, and the sources that could not be listed.
@@ -177,7 +175,7 @@ async fn prove(
     }
     let fetched = source.open(candidate, cache, tell).await.map_err(|error| error.to_string())?;
     let read = async {
-        let opened = Opened::of(fetched.clone(), cache, unpack).await?;
+        let opened = open(fetched.clone(), cache, unpack).await?;
         let path = opened.path.clone();
         let read = tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())?;
         read.map(|(examined, claims)| Proven { opened, examined, claims })

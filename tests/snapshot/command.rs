@@ -459,3 +459,20 @@ async fn etcd_answers_the_same_of_a_real_control_plane() {
         compare(&mut client, &file, &resources).await;
     }
 }
+
+#[test]
+fn packed_ones_are_seen_through() {
+    let good = fs::read(fixture("etcd-3.5.db")).unwrap();
+    let folder = folder_with(&[("a.db", &good)]);
+    let packed = Command::new("gzip").arg("-k").arg(folder.path().join("a.db")).status().unwrap();
+    assert!(packed.success());
+    let plain = snapshot(folder.path(), &["verify", "a.db", "--output", "json"]).data("snapshot_verified");
+    let within = snapshot(folder.path(), &["verify", "a.db.gz", "--output", "json"]).data("snapshot_verified");
+    assert_eq!((&within["whole"], &within["packed"]), (&json!(true), &json!(["gzip"])));
+    assert_eq!((&within["sha256"], &within["size"]), (&plain["sha256"], &plain["size"]));
+    let same = snapshot(folder.path(), &["diff", "a.db", "a.db.gz"]);
+    assert!(same.stdout.ends_with("\n  nothing differs\n"), "{}", same.stdout);
+    let listed = snapshot(folder.path(), &["list", ".", "--output", "json"]).data("snapshots_listed");
+    assert_eq!(listed["snapshots"].as_array().unwrap().len(), 2);
+    assert!(listed["snapshots"].as_array().unwrap().iter().all(|row| row["state"] == "whole"));
+}

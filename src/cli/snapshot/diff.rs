@@ -38,8 +38,8 @@ pub(super) struct Answer {
 struct Side {
     /// The file or name that was asked for.
     name: String,
-    /// Where it lies on this controller.
-    path: String,
+    /// The file on this controller; null when it is not known any more.
+    path: Option<String>,
     /// Whether it is whole.
     whole: bool,
     /// Its newest revision.
@@ -75,14 +75,14 @@ async fn look(place: &Place) -> Result<Side, Fault> {
         message: format!("`{}` cannot be read: {reason}", place.name),
         help: format!("`drctl snapshot verify {}` tells all that is wrong with it", place.name),
     };
-    let verified = verified(place.opened.path.clone()).await.map_err(|error| unread(&chain(&error)))?;
+    let verified = verified(&place.opened).await.map_err(|error| unread(&chain(&error)))?;
     let fault = verified.fault();
     let Some(known) = &verified.knowledge else { return Err(unread(fault.unwrap_or_default())) };
     if let Some(fault) = fault {
         warn(&format!("`{}` is not whole: {fault}", place.name));
     }
     Ok(Side {
-        path: place.path.display().to_string(),
+        path: place.path(),
         whole: verified.whole,
         revision: known.totals.revision,
         live_keys: known.totals.live_keys,

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::place::{Finder, Reading, warn, why};
+use super::place::{Finder, Sources, warn, why};
 use super::table::{Table, count, plain, size};
 use super::{answer, verified};
 use crate::causes::chain;
 use crate::cli::args::{Globals, List};
 use crate::cli::exit::{Exit, Fault};
 use crate::report::human_seconds;
-use crate::sources::{Catalog, Folder, Gap, Listed, SourceEntry, TimeFrom, any_db};
+use crate::sources::{Catalog, Folder, Gap, Listed, TimeFrom, any_db};
 
 /// What its line of JSON is called.
 pub(super) const KIND: &str = "snapshots_listed";
@@ -89,11 +89,11 @@ struct ShownGap {
 
 pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
     let finder = Finder::new(globals);
-    let (sources, reading) = match &args.folder {
-        Some(folder) => (vec![a_folder(folder)?], finder.without_inventory()?),
+    let sources = match &args.folder {
+        Some(folder) => finder.folder(a_folder(folder)?)?,
         None => finder.sources()?,
     };
-    let catalog = Catalog::of(&sources).await;
+    let catalog = Catalog::of(&sources.entries).await;
     if catalog.listed.is_empty()
         && let Some(failed) = catalog.failed.first()
     {
@@ -105,7 +105,7 @@ pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
     for listed in catalog.listed.iter().take(limit) {
         let mut row = Row::new(listed, now);
         if listed.here || args.fetch {
-            row.read(&finder, listed, &reading).await;
+            row.read(&finder, listed, &sources).await;
         }
         snapshots.push(row);
     }
@@ -123,14 +123,14 @@ pub(super) async fn run(globals: &Globals, args: &List) -> Result<Exit, Fault> {
     Ok(Exit::Done)
 }
 
-fn a_folder(path: &Path) -> Result<SourceEntry, Fault> {
+fn a_folder(path: &Path) -> Result<Folder, Fault> {
     if !path.is_dir() {
         return Err(Fault::Usage {
             message: format!("`{}` is no folder", path.display()),
             help: "name a folder, or pass `--inventory FILE` for the sources in it".to_owned(),
         });
     }
-    Ok(SourceEntry::Folder(Folder { path: path.to_owned(), pattern: any_db() }))
+    Ok(Folder { path: path.to_owned(), pattern: any_db() })
 }
 
 impl Row {
@@ -154,12 +154,12 @@ impl Row {
     }
 
     /// Fills in what only the file itself says.
-    async fn read(&mut self, finder: &Finder<'_>, listed: &Listed, reading: &Reading) {
-        let opened = finder.open(listed, reading).await;
+    async fn read(&mut self, finder: &Finder<'_>, listed: &Listed, sources: &Sources) {
+        let opened = finder.open(listed, sources).await;
         finder.doing(&format!("reading {}", self.name));
-        let read = match &opened {
-            Ok(opened) => verified(opened.path.clone()).await.map_err(|error| chain(&error)),
-            Err(error) => Err(chain(error)),
+        let read = match opened {
+            Ok(opened) => verified(&opened).await.map_err(|error| chain(&error)),
+            Err(error) => Err(chain(&error)),
         };
         self.state = State::NotWhole;
         match read {

@@ -8,7 +8,6 @@ mod table;
 mod verify;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
@@ -17,6 +16,7 @@ use super::args::{Globals, SnapshotCommand};
 use super::exit::{Exit, Fault};
 use crate::face::json::answer_line;
 use crate::snapshot::{ExamineError, Verified};
+use crate::sources::Opened;
 
 pub(super) async fn run(globals: &Globals, command: &SnapshotCommand) -> Result<Exit, Fault> {
     match command {
@@ -51,7 +51,8 @@ fn answer<T: Serialize>(
 }
 
 /// Reads a file on a thread of its own.
-async fn verified(path: PathBuf) -> Result<Verified, ExamineError> {
+async fn verified(opened: &Opened) -> Result<Verified, ExamineError> {
+    let path = opened.path.clone();
     let read = tokio::task::spawn_blocking(move || crate::snapshot::verify(&path)).await;
     read.unwrap_or_else(|error| Err(ExamineError::Open { source: std::io::Error::other(error) }))
 }

@@ -13,7 +13,9 @@ use crate::event::Live;
 use crate::face::{Face, face};
 use crate::inventory;
 use crate::snapshot::time_in_name;
-use crate::sources::{Catalog, Listed, Opened, PassedOver, SourceEntry, SourceError, TimeFrom, Unpack, newest};
+use crate::sources::{
+    Catalog, Folder, Listed, Opened, PassedOver, SourceEntry, SourceError, TimeFrom, Unpack, newest, open,
+};
 
 /// The newest that is whole.
 const LATEST: &str = "latest";
@@ -23,9 +25,7 @@ const LATEST: &str = "latest";
 pub(super) struct Place {
     /// As it was typed, or its name in its source.
     pub(super) name: String,
-    /// Where it lies.
-    pub(super) path: PathBuf,
-    /// What is read of it.
+    /// What is in it.
     pub(super) opened: Opened,
     /// Where it is from, when that is not the path itself.
     pub(super) source: Option<String>,
@@ -33,11 +33,18 @@ pub(super) struct Place {
     pub(super) time_from: Option<TimeFrom>,
 }
 
-/// How files are read: where copies go, and how what is packed is opened.
-#[derive(Debug)]
-pub(super) struct Reading {
-    pub(super) cache: PathBuf,
-    pub(super) unpack: Unpack,
+impl Place {
+    /// The file as it lies on this controller.
+    pub(super) fn path(&self) -> Option<String> {
+        self.opened.file.as_ref().map(|path| path.display().to_string())
+    }
+}
+
+/// Where snapshots are looked for, and how they are opened.
+pub(super) struct Sources {
+    pub(super) entries: Vec<SourceEntry>,
+    cache: PathBuf,
+    unpack: Unpack,
 }
 
 /// What finds snapshots by name.
@@ -66,8 +73,8 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The sources of the inventory, and how they are read.
-    pub(super) fn sources(&self) -> Result<(Vec<SourceEntry>, Reading), Fault> {
+    /// The sources of the inventory.
+    pub(super) fn sources(&self) -> Result<Sources, Fault> {
         let Some(path) = &self.globals.inventory else {
             return Err(Fault::Usage {
                 message: "no inventory is named".to_owned(),
@@ -75,17 +82,23 @@ impl<'a> Finder<'a> {
             });
         };
         let inventory = inventory::load(path)?.inventory;
-        let reading = Reading { cache: self.cache()?, unpack: Unpack::from(&inventory) };
-        Ok((inventory.sources, reading))
+        Ok(Sources { unpack: Unpack::from(&inventory), cache: self.cache()?, entries: inventory.sources })
     }
 
-    /// How files are read that no inventory names: what is encrypted stays closed.
-    pub(super) fn without_inventory(&self) -> Result<Reading, Fault> {
-        Ok(Reading { cache: self.cache()?, unpack: Unpack::default() })
+    /// A folder, as if it were the only source.
+    pub(super) fn folder(&self, folder: Folder) -> Result<Sources, Fault> {
+        Ok(Sources { unpack: self.unpack()?, cache: self.cache()?, entries: vec![SourceEntry::Folder(folder)] })
     }
 
+    /// Copies are kept here.
     fn cache(&self) -> Result<PathBuf, Fault> {
         Ok(state_dir(self.globals)?.join("snapshots"))
+    }
+
+    /// Without an inventory, what is encrypted stays so.
+    fn unpack(&self) -> Result<Unpack, Fault> {
+        let Some(path) = &self.globals.inventory else { return Ok(Unpack::default()) };
+        Ok(Unpack::from(&inventory::load(path)?.inventory))
     }
 
     /// The file that a word stands for.
@@ -97,15 +110,14 @@ impl<'a> Finder<'a> {
         if path.exists() || self.globals.inventory.is_none() {
             return self.a_file(word).await;
         }
-        let (sources, reading) = self.sources()?;
-        let catalog = Catalog::of(&sources).await;
+        let sources = self.sources()?;
+        let catalog = Catalog::of(&sources.entries).await;
         let found: Vec<&Listed> = catalog.named(word).collect();
         let [listed] = found.as_slice() else { return Err(not_one(word, &found, &catalog.failed)) };
-        let opened = self.open(listed, &reading).await.map_err(|error| unusable(&error))?;
+        let opened = self.open(listed, &sources).await.map_err(|error| unusable(&error))?;
         let candidate = &listed.candidate;
         Ok(Place {
             name: candidate.shown(),
-            path: opened.path.clone(),
             opened,
             source: Some(listed.source()),
             taken: Some(candidate.taken),
@@ -114,19 +126,19 @@ impl<'a> Finder<'a> {
     }
 
     /// The listed file on this controller; a copy takes time, and tells so.
-    pub(super) async fn open(&self, listed: &Listed, reading: &Reading) -> Result<Opened, SourceError> {
+    pub(super) async fn open(&self, listed: &Listed, sources: &Sources) -> Result<Opened, SourceError> {
         if !listed.here {
             self.doing(&format!("fetching {}", listed.candidate.shown()));
         }
-        let opened = listed.open(&reading.cache, &reading.unpack, &self.teller()).await;
+        let opened = listed.open(&sources.cache, &sources.unpack, &self.teller()).await;
         self.done();
         opened
     }
 
     async fn latest(&self) -> Result<Place, Fault> {
-        let (sources, Reading { cache, unpack }) = self.sources()?;
+        let sources = self.sources()?;
         self.doing("looking for the newest whole snapshot");
-        let search = newest(&sources, &cache, &unpack, &self.teller()).await;
+        let search = newest(&sources.entries, &sources.cache, &sources.unpack, &self.teller()).await;
         self.done();
         let search = search.map_err(|error| unusable(&error))?;
         for passed in &search.passed_over {
@@ -135,36 +147,28 @@ impl<'a> Finder<'a> {
         let chosen = search.chosen;
         Ok(Place {
             name: chosen.name.clone(),
-            path: chosen.path.clone(),
-            opened: Opened::from(&chosen),
-            source: Some(chosen.source),
+            source: Some(chosen.source.clone()),
             taken: Some(chosen.taken),
             time_from: Some(chosen.time_from),
+            opened: chosen.into(),
         })
     }
 
     async fn a_file(&self, word: &str) -> Result<Place, Fault> {
-        let usage = |message: String| Fault::Usage {
-            message,
-            help: "name a file, or pass `--inventory FILE` and `latest` or a name that `drctl snapshot list` shows"
-                .to_owned(),
-        };
-        let metadata = std::fs::metadata(word).map_err(|error| usage(format!("could not open `{word}`: {error}")))?;
+        let metadata = std::fs::metadata(word).map_err(|error| no_file(format!("could not open `{word}`: {error}")))?;
         if !metadata.is_file() {
-            return Err(usage(format!("`{word}` is no file")));
+            return Err(no_file(format!("`{word}` is no file")));
         }
-        let Reading { cache, unpack } = match &self.globals.inventory {
-            Some(_) => self.sources()?.1,
-            None => self.without_inventory()?,
-        };
         let path = Path::new(word);
-        let opened = Opened::of(path.to_owned(), &cache, &unpack).await.map_err(unreadable)?;
+        let opened = open(path.to_owned(), &self.cache()?, &self.unpack()?).await;
         let named = path.file_name().and_then(time_in_name);
         let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
         Ok(Place {
             name: word.to_owned(),
-            path: path.to_owned(),
-            opened,
+            opened: opened.map_err(|reason| Fault::Snapshot {
+                message: format!("`{word}` cannot be unpacked: {reason}"),
+                help: "with `--inventory`, its `[age] identity` and `max_unpacked_size` are used".to_owned(),
+            })?,
             source: None,
             taken: named.or(modified),
             time_from: named.map(|_| TimeFrom::Name).or(modified.map(|_| TimeFrom::File)),
@@ -193,6 +197,14 @@ pub(super) fn why(PassedOver { name, source, reason }: &PassedOver) -> String {
     if name == PassedOver::ALL { reason.clone() } else { format!("`{name}` of {source}: {reason}") }
 }
 
+fn no_file(message: String) -> Fault {
+    Fault::Usage {
+        message,
+        help: "name a file, or pass `--inventory FILE` and `latest` or a name that `drctl snapshot list` shows"
+            .to_owned(),
+    }
+}
+
 fn not_one(word: &str, found: &[&Listed], failed: &[PassedOver]) -> Fault {
     let several = found.iter().map(|listed| listed.source()).collect::<Vec<_>>().join(", ");
     let message = if found.is_empty() {
@@ -202,14 +214,6 @@ fn not_one(word: &str, found: &[&Listed], failed: &[PassedOver]) -> Fault {
         format!("`{word}` is in several sources: {several}")
     };
     Fault::Usage { message, help: "`drctl snapshot list` shows all names; a path names one file".to_owned() }
-}
-
-/// A packed file that cannot be opened.
-fn unreadable(reason: String) -> Fault {
-    Fault::Snapshot {
-        message: reason,
-        help: "name the identity in `[age]` of the inventory, and pass `--inventory FILE`".to_owned(),
-    }
 }
 
 /// A source that failed: nothing of the snapshot is known.

@@ -10,6 +10,7 @@ use super::{answer, verified};
 use crate::causes::chain;
 use crate::cli::args::{Globals, Verify};
 use crate::cli::exit::{Exit, Fault};
+use crate::packing::Packing;
 use crate::snapshot::verify::{Outcome, Proof, Subject};
 use crate::snapshot::{ExamineError, Verified};
 
@@ -22,8 +23,11 @@ pub(super) const KIND: &str = "snapshot_verified";
 pub(super) struct Answer {
     /// The file or name that was asked for.
     name: String,
-    /// Where it lies on this controller.
-    path: String,
+    /// The file on this controller; null when it is not known any more.
+    path: Option<String>,
+    /// What it is packed in, outermost first; size and digest are of what is within.
+    #[schemars(with = "Vec<String>")]
+    packed: Vec<Packing>,
     /// The source it is from; null for a file.
     source: Option<String>,
     /// When it was taken, by its name or else the file's time.
@@ -55,14 +59,15 @@ pub(super) async fn run(globals: &Globals, args: &Verify) -> Result<Exit, Fault>
 
 /// Says what was found; whether it is whole.
 async fn tell(globals: &Globals, place: Place) -> Result<bool, Fault> {
-    let verified = match verified(place.opened.path.clone()).await {
+    let verified = match verified(&place.opened).await {
         Ok(verified) => verified,
         Err(error) => unread(&place, &error)?,
     };
-    let path = place.path.display().to_string();
-    let answer_ = Answer { name: place.name, path, source: place.source, taken: place.taken, verified };
-    answer(globals, KIND, &answer_, || text(&answer_))?;
-    Ok(answer_.verified.whole)
+    let path = place.path();
+    let Place { name, opened, source, taken, .. } = place;
+    let found = Answer { name, path, packed: opened.packed, source, taken, verified };
+    answer(globals, KIND, &found, || text(&found))?;
+    Ok(found.verified.whole)
 }
 
 /// A file that is there and cannot be read to its end is not whole; one that cannot be opened is a mistake of the caller.
@@ -70,7 +75,7 @@ fn unread(place: &Place, error: &ExamineError) -> Result<Verified, Fault> {
     let said = chain(error);
     if let ExamineError::Open { .. } = error {
         return Err(Fault::Usage {
-            message: format!("`{}`: {said}", place.path.display()),
+            message: format!("`{}`: {said}", place.name),
             help: "see the path and its permissions".to_owned(),
         });
     }
@@ -78,9 +83,10 @@ fn unread(place: &Place, error: &ExamineError) -> Result<Verified, Fault> {
 }
 
 fn text(answer: &Answer) -> String {
-    let Answer { name, source, verified, .. } = answer;
+    let Answer { name, source, packed, verified, .. } = answer;
     let source = source.as_ref().map(|source| format!(" in {source}")).unwrap_or_default();
-    let mut text = format!("{}{source}\n", style(name).bold());
+    let packed: String = packed.iter().map(|packing| format!(", packed with {packing}")).collect();
+    let mut text = format!("{}{source}{packed}\n", style(name).bold());
     for proof in &verified.proofs {
         text.push_str(&line(proof));
     }

@@ -11,6 +11,7 @@ use super::{answer, verified};
 use crate::causes::chain;
 use crate::cli::args::{Globals, Inspect};
 use crate::cli::exit::{Exit, Fault};
+use crate::packing::Packing;
 use crate::pki::Certificate;
 use crate::snapshot::origin::{Authority, Change, Clock, Witness};
 use crate::snapshot::whole::Sha256Sum;
@@ -26,8 +27,11 @@ pub(super) const KIND: &str = "snapshot_inspected";
 pub(super) struct Answer {
     /// The file or name that was asked for.
     name: String,
-    /// Where it lies on this controller.
-    path: String,
+    /// The file on this controller; null when it is not known any more.
+    path: Option<String>,
+    /// What it is packed in, outermost first; size and digest are of what is within.
+    #[schemars(with = "Vec<String>")]
+    packed: Vec<Packing>,
     /// The source it is from; null for a file.
     source: Option<String>,
     /// When it was taken.
@@ -99,7 +103,7 @@ pub(super) async fn run(globals: &Globals, args: &Inspect) -> Result<Exit, Fault
         message: format!("`{}` cannot be read: {reason}", place.name),
         help: format!("`drctl snapshot verify {}` tells all that is wrong with it", place.name),
     };
-    let mut verified = verified(place.path.clone()).await.map_err(|error| unread(&chain(&error)))?;
+    let mut verified = verified(&place.opened).await.map_err(|error| unread(&chain(&error)))?;
     let Some(knowledge) = verified.knowledge.take() else {
         return Err(unread(
             verified.proofs.iter().rev().find(|proof| proof.is_failed()).map_or("", |proof| &proof.said),
@@ -116,8 +120,9 @@ impl Answer {
         let cluster = knowledge.authorities.iter().map(|authority| ShownCertificate::new(Use::Cluster, authority));
         let proxy = knowledge.front_proxy_authorities.iter();
         Self {
+            path: place.path(),
             name: place.name,
-            path: place.path.display().to_string(),
+            packed: place.opened.packed,
             source: place.source,
             taken: place.taken,
             time_from: place.time_from,

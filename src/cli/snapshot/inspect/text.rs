@@ -37,6 +37,10 @@ fn file(answer: &Answer, now: Timestamp) -> String {
     if let Some(source) = &answer.source {
         text.push_str(&field("source", source));
     }
+    if !answer.packed.is_empty() {
+        let packed: Vec<String> = answer.packed.iter().map(ToString::to_string).collect();
+        text.push_str(&field("packed", packed.join(", then ")));
+    }
     if let Some(taken) = answer.taken {
         let by = if answer.time_from == Some(TimeFrom::Name) { "by its name" } else { "by the file's time" };
         text.push_str(&field("taken", format!("{}, {} ago, {by}", utc(taken), span(now.duration_since(taken)))));
