@@ -7,7 +7,7 @@
 //!
 //! Dependencies point one way: [`cli`] and [`face`], then [`check`] and [`engine`], then [`plan`] and [`report`], then
 //! [`playbook`], then [`actions`], then [`restore_engines`], [`pki_set`] and [`sources`], then [`target`], then [`transport`]. The
-//! leaves know nobody above them: [`inventory`], [`snapshot`], [`packing`], [`pki`], [`text`], [`event`].
+//! leaves know nobody above them: [`inventory`], [`snapshot`], [`packing`], [`pki`], [`text`], [`event`], [`version`].
 
 pub mod actions;
 pub(crate) mod causes;
@@ -34,3 +34,4 @@ pub mod target;
 pub mod text;
 pub mod transport;
 pub mod tunnel;
+pub mod version;

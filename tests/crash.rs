@@ -8,7 +8,7 @@ use std::time::Duration;
 use support::{ADDRESS, Host, Lab};
 
 /// Every step that restoring this backup takes, in order: it holds nothing encrypted.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 16] = [
     "fence",
     "fetch-snapshot",
     "ca-crt",
@@ -23,6 +23,7 @@ const STEPS: [&str; 15] = [
     "kubeadm-init",
     "api-up",
     "verify-etcd",
+    "masterleases",
     "verify-cluster",
 ];
 

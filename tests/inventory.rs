@@ -225,6 +225,16 @@ fn missing_tables() {
 }
 
 #[test]
+fn a_uid_is_one() {
+    let with = |uid: &str| parse(&WHOLE.replace("[target]", &format!("uid = \"{uid}\"\n[target]")));
+    with("00eb9270-6aa7-4e8c-96a9-d4a05a6be796").unwrap();
+    for uid in ["00eb9270-6aa7-4e8c-96a9-d4a05a6be79", "prod", "00EB9270-6aa7-4e8c-96a9-d4a05a6be796"] {
+        let told = render(&with(uid).unwrap_err());
+        assert!(told.contains(&format!("`{uid}` is not a UID")), "{told}");
+    }
+}
+
+#[test]
 fn several_at_once() {
     let text = WHOLE
         .replace("\"prod\"", "\"../prod\"")
@@ -283,7 +293,7 @@ fn several_at_once() {
      7 │ 
        ╰────
       help: did you mean `kubeadm_config`?
-            known here: `name`, `endpoint`, `kubernetes`, `advertise_address`, `node_name`,
+            known here: `name`, `uid`, `endpoint`, `kubernetes`, `advertise_address`, `node_name`,
             `kubeadm_config`, `kubeadm_config_inline`, `etcd_image`, `etcdutl`, `admin_kubeconfig`
 
     Error: 

@@ -21,11 +21,21 @@ const UNDONE_AFTER_SUCCESS: &str = "prod-20261124T214858Z-ca56";
 /// A folder of journals of its own, with these runs in it.
 struct State {
     dir: TempDir,
+    /// Whether it is a file system of its own.
+    mounted: bool,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if self.mounted {
+            drop(Command::new("umount").arg(self.dir.path()).status());
+        }
+    }
 }
 
 impl State {
     fn of(runs: &[&str]) -> Self {
-        let state = Self { dir: tempfile::tempdir().expect("a folder") };
+        let state = Self { dir: tempfile::tempdir().expect("a folder"), mounted: false };
         for run in runs {
             std::fs::create_dir_all(state.run(run)).expect("a folder");
             for name in ["journal.ndjson", "inventory.toml", "playbook.toml", "snapshot.json"] {
@@ -274,18 +284,15 @@ fn no_id_is_not_any_id() {
 
 /// A file system of this many pages.
 fn mounted(pages: usize) -> State {
-    let state = State { dir: tempfile::tempdir().expect("a folder") };
+    let mut state = State { dir: tempfile::tempdir().expect("a folder"), mounted: false };
     mount(&["-t", "tmpfs", "-o", &format!("size={}k", pages * 4), "tmpfs"], &state);
+    state.mounted = true;
     state
 }
 
 fn mount(args: &[&str], state: &State) {
     let done = Command::new("mount").args(args).arg(state.dir.path()).status().expect("mount can be run");
     assert!(done.success(), "mount {args:?}");
-}
-
-fn unmount(state: &State) {
-    assert!(Command::new("umount").arg(state.dir.path()).status().expect("umount can be run").success());
 }
 
 #[test]
@@ -304,7 +311,6 @@ fn a_disk_that_cannot_be_written_is_told_and_reading_goes_on() {
     );
     assert_eq!(state.drctl(&["runs"]).0, 0);
     assert_eq!(state.drctl(&["show", STOPPED]).0, 0);
-    unmount(&state);
 }
 
 /// What a run of the fixtures began with.
@@ -343,7 +349,6 @@ fn a_run_that_finds_no_room_is_not_begun_and_leaves_nothing() {
                 assert!(!state.run(STOPPED).exists(), "with {pages} pages");
             }
         }
-        unmount(&state);
     }
     assert_eq!(refused, 3, "the playbook, the snapshot and the journal, each in turn, find no room");
 }

@@ -50,8 +50,13 @@ impl Workshop {
 
     /// A certificate for a year of a key that is there already.
     fn certificate(&self, name: &str, key: &str, extensions: &[&str]) {
+        self.certificate_of(name, name, key, extensions);
+    }
+
+    /// The same for another common name than the file's.
+    fn certificate_of(&self, whose: &str, name: &str, key: &str, extensions: &[&str]) {
         fs::write(self.path("req.cnf"), "[req]\ndistinguished_name=dn\n[dn]\n").unwrap();
-        let subject = format!("/CN={name}");
+        let subject = format!("/CN={whose}");
         let mut arguments = vec!["req", "-x509", "-config", "req.cnf", "-key", key, "-out", name, "-days", "365"];
         arguments.extend(["-subj", &subject]);
         arguments.extend(extensions.iter().flat_map(|extension| ["-addext", extension]));
@@ -171,7 +176,8 @@ fn dates() {
 fn a_renewed_authority_is_still_the_clusters() {
     let shop = Workshop::new();
     shop.authority(RSA);
-    shop.certificate("renewed.crt", "ca.key", AUTHORITY);
+    shop.certificate_of("ca.crt", "renewed.crt", "ca.key", AUTHORITY);
+    shop.certificate("renamed.crt", "ca.key", AUTHORITY);
     shop.key("other.key", P256);
     shop.certificate("other.crt", "other.key", AUTHORITY);
     let load = |name: &str| Certificate::all_in(&shop.read(name)).unwrap().remove(0);
@@ -180,6 +186,9 @@ fn a_renewed_authority_is_still_the_clusters() {
     assert_eq!(placed.tie(&[renewed, placed.clone()]), Tie::Same);
     assert_eq!(placed.tie(std::slice::from_ref(&other)), Tie::Foreign { known: vec![other] });
     assert_eq!(placed.tie(&[]), Tie::Unknown);
+    // Who trusts a name does not accept another, whatever its key.
+    let renamed = load("renamed.crt");
+    assert_eq!(placed.tie(std::slice::from_ref(&renamed)), Tie::Foreign { known: vec![renamed] });
 }
 
 #[test]

@@ -4,10 +4,11 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{ADDRESS, Lab};
+use support::bed::{PLAIN, daemon, events, name_of_now};
+use support::{ADDRESS, Host, Lab};
 
 /// What kubectl says with the credential of before the disaster, from where users are.
 fn kubectl(lab: &Lab, backup: &Path, args: &[&str]) -> String {
@@ -80,4 +81,82 @@ fn a_lost_control_plane_comes_back() {
     let shown = lab.drctl(&["show", &lab.run_id()]).expect(0).stdout;
     assert!(shown.contains("state    restored"), "{shown}");
     lab.drctl(&["rollback", &lab.run_id(), "--yes"]).expect(2);
+}
+
+/// The backup's data with two more API servers that once lived: one whose lease etcd has lost, and one whose lease runs.
+fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
+    let host = lab.host("origin", "light", "10.77.0.30", &["--etcd", "3.4"]);
+    let snapshots = std::fs::read_dir(backup.join("snapshots")).expect("the backup's snapshots");
+    let saved = snapshots.map(|entry| entry.expect("a snapshot").path()).next().expect("a snapshot");
+    std::fs::copy(saved, format!("{}/root/snapshot.db", host.field("merged"))).expect("the snapshot");
+    host.sh("rm -rf /var/lib/etcd; ETCDCTL_API=3 etcdctl snapshot restore /root/snapshot.db --data-dir /var/lib/etcd");
+    host.sh(&daemon("3.4", PLAIN));
+    // Addresses of equal length: the values are encoded with their lengths.
+    host.sh(
+        "set -e; export ETCDCTL_API=3 LC_ALL=C; at=/registry/masterleases
+         n=0; until etcdctl get $at/10.77.0.10 --print-value-only >/root/value 2>/dev/null; do n=$((n + 1)); [ $n -lt 50 ]; sleep 0.1; done
+         [ -s /root/value ]; truncate -s -1 /root/value
+         sed 's/10\\.77\\.0\\.10/10.77.9.99/' /root/value | etcdctl put $at/10.77.9.99
+         lease=$(etcdctl lease grant 15 | cut -d' ' -f2)
+         sed 's/10\\.77\\.0\\.10/10.77.8.88/' /root/value | etcdctl put --lease=$lease $at/10.77.8.88
+         etcdctl snapshot save /root/planted.db",
+    );
+    let folder = lab.dir.path().join("snapshots");
+    std::fs::create_dir_all(&folder).expect("a folder for the snapshot");
+    let planted = format!("{}/root/planted.db", host.field("upper"));
+    std::fs::copy(planted, folder.join(name_of_now(&host))).expect("the snapshot");
+    host.down();
+    folder
+}
+
+/// etcd's member has the name and the peer address that kubeadm starts etcd with.
+fn is_what_kubeadm_made(host: &Host<'_>) {
+    let members = host
+        .sh("cd /etc/kubernetes/pki/etcd && ETCDCTL_API=3 etcdctl --cacert ca.crt --cert healthcheck-client.crt \
+         --key healthcheck-client.key member list");
+    let manifest = host.sh("cat /etc/kubernetes/manifests/etcd.yaml");
+    let told = |option: &str| {
+        let values = manifest.lines().find_map(|line| line.trim().strip_prefix(&format!("- --{option}=")));
+        values.unwrap_or_else(|| panic!("no --{option}: {manifest}")).to_owned()
+    };
+    let (name, url) = (told("name"), told("initial-advertise-peer-urls"));
+    assert_eq!((name.as_str(), url.as_str()), ("master", format!("https://{ADDRESS}:2380").as_str()));
+    assert!(members.contains(&format!(", started, {name}, {url}, ")), "{members}");
+    assert_eq!(members.lines().count(), 1, "{members}");
+    assert_eq!(told("data-dir"), "/var/lib/etcd");
+}
+
+#[test]
+fn api_servers_that_are_gone_are_not_led_to() {
+    let lab = Lab::new();
+    let backup = lab.backup();
+    let folder = with_api_servers_that_are_gone(&lab, &backup);
+    let host = lab.host("target", "kube", ADDRESS, &["--hostname", "master"]);
+    let inventory = lab.inventory(&host, "root", &backup);
+    let text = std::fs::read_to_string(&inventory).expect("the inventory");
+    let ours = format!("folder.path = \"{}\"", folder.display());
+    let inventory =
+        lab.write("prod.toml", text.replace(&format!("folder.path = \"{}/snapshots\"", backup.display()), &ours));
+
+    let ran = lab.drctl(&["restore", "--inventory", &inventory, "--yes", "--output", "json"]).expect(0);
+    let outputs = |step: &str| {
+        let done = events(&ran).find(|data| data["event"] == "step_done" && data["step"] == step);
+        done.expect("the step's outcome")["outputs"].clone()
+    };
+    let leases = outputs("masterleases");
+    assert_eq!(leases["live"], ADDRESS, "{leases}");
+    assert_eq!(leases["removed"], "10.77.9.99", "{leases}");
+    assert!(leases["expired"].as_str().is_some_and(|expired| expired.contains("10.77.8.88")), "{leases}");
+    assert_eq!(leases["left"], "none", "{leases}");
+    assert_eq!(outputs("verify-cluster")["endpoints"], ADDRESS);
+    let led_to = ["get", "endpoints", "kubernetes", "-o", "jsonpath={.subsets[*].addresses[*].ip}"];
+    assert_eq!(kubectl(&lab, &backup, &led_to), ADDRESS);
+    let shown = lab.drctl(&["show", &lab.run_id()]).expect(0).stdout;
+    assert!(shown.contains("| removed: 10.77.9.99"), "{shown}");
+    is_what_kubeadm_made(&host);
+    // `kubeadm init` writes the configuration that it was given: the snapshot's.
+    let held =
+        ["-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "jsonpath={.data.ClusterConfiguration}"];
+    let before = std::fs::read_to_string(backup.join("kubeadm-config.yaml")).expect("the configuration of before");
+    assert_eq!(kubectl(&lab, &backup, &held).trim(), before.trim());
 }

@@ -4,10 +4,12 @@ mod command;
 mod confirm;
 mod context;
 mod control_plane;
+mod etcd;
 mod fence;
 mod fetch_snapshot;
 mod kind;
 mod kubeadm_init;
+mod masterleases;
 mod mode;
 mod place_file;
 mod restore_etcd;
@@ -39,6 +41,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<confirm::Confirm>(),
     Kind::of::<wait_for::WaitFor>(),
     Kind::of::<verify_etcd::VerifyEtcd>(),
+    Kind::of::<masterleases::Masterleases>(),
     Kind::of::<verify_cluster::VerifyCluster>(),
 ];
 

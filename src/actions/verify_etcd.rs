@@ -1,18 +1,13 @@
 //! Proof that etcd serves the snapshot's data and keeps what is written.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use etcd_client::{Certificate, Client, ConnectOptions, GetOptions, Identity, TlsOptions};
+use etcd_client::{Client, GetOptions};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::time::Instant;
 
+use super::etcd::{Access, failed, kubeadms};
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::engine::chain;
-use crate::inventory::Secret;
 use crate::text::{Text, Values};
-use crate::tunnel::Tunnel;
 
 /// Writes a key to the restored etcd, reads it back, and compares revision and keys with the snapshot.
 ///
@@ -59,26 +54,20 @@ fn ninety() -> u8 {
     90
 }
 
-fn kubeadm(name: &str) -> Text {
-    Text::plain(format!("/etc/kubernetes/pki/etcd/{name}"))
-}
-
 fn ca() -> Text {
-    kubeadm("ca.crt")
+    kubeadms("ca.crt")
 }
 
 fn certificate() -> Text {
-    kubeadm("healthcheck-client.crt")
+    kubeadms("healthcheck-client.crt")
 }
 
 fn key() -> Text {
-    kubeadm("healthcheck-client.key")
+    kubeadms("healthcheck-client.key")
 }
 
 /// Keys are asked for in pages of this many.
 const PAGE: i64 = 5_000;
-/// One request; a half-restored etcd never answers a write.
-const LIMIT: Duration = Duration::from_secs(10);
 
 impl Declared for VerifyEtcd {
     const NAME: &'static str = "verify_etcd";
@@ -109,14 +98,12 @@ impl Action for VerifyEtcd {
     }
 
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
-        let tunnel = Tunnel::open(cx.target.transport(), "127.0.0.1", self.port)
-            .await
-            .map_err(crate::target::TargetError::from)?;
-        let mut etcd = self.connect(cx, &tunnel).await?;
+        let Self { port, tls, ca, certificate, key, .. } = self;
+        let mut etcd = Access { port: *port, tls: *tls, ca, certificate, key }.open(cx).await?;
         cx.tell.note("writing a key and reading it back");
-        write_and_read(&mut etcd, cx.run).await?;
+        write_and_read(&mut etcd.client, cx.run).await?;
         cx.tell.note("counting the snapshot's keys");
-        self.compare(cx, &mut etcd).await
+        self.compare(cx, &mut etcd.client).await
     }
 
     async fn verify(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
@@ -138,44 +125,6 @@ impl Action for VerifyEtcd {
 }
 
 impl VerifyEtcd {
-    /// Tries until etcd answers or the step's limit passes: it may still be reading its data.
-    async fn connect(&self, cx: &Context<'_>, tunnel: &Tunnel) -> Result<Client, ActionError> {
-        let begun = Instant::now();
-        let scheme = if self.tls { "https" } else { "http" };
-        let endpoint = format!("{scheme}://{}", tunnel.address());
-        loop {
-            let options = self.options(cx).await?;
-            let tried = async {
-                let mut client = Client::connect([&endpoint], Some(options)).await?;
-                client.status().await.map(|_| client)
-            };
-            match tokio::time::timeout(LIMIT, tried).await {
-                Ok(Ok(client)) => return Ok(client),
-                other if begun.elapsed() >= cx.limit => {
-                    let reason = match other {
-                        Ok(Err(error)) => chain(&error),
-                        _ => format!("no answer within {LIMIT:?}"),
-                    };
-                    return Err(ActionError::Failed { what: "asking etcd for its status".to_owned(), reason });
-                }
-                _ => cx.tell.note("waiting for etcd to answer"),
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    async fn options(&self, cx: &Context<'_>) -> Result<ConnectOptions, ActionError> {
-        let options = ConnectOptions::new().with_connect_timeout(LIMIT).with_timeout(LIMIT);
-        if !self.tls {
-            return Ok(options);
-        }
-        let ca = read(cx, &self.ca).await?;
-        let certificate = read(cx, &self.certificate).await?;
-        let key = read(cx, &self.key).await?;
-        let identity = Identity::from_pem(certificate.expose(), key.expose());
-        Ok(options.with_tls(TlsOptions::new().ca_certificate(Certificate::from_pem(ca.expose())).identity(identity)))
-    }
-
     async fn compare(&self, cx: &Context<'_>, etcd: &mut Client) -> Result<Outcome, ActionError> {
         let expected = &cx.snapshot.claims;
         let (revision, keys, kept) =
@@ -194,10 +143,6 @@ impl VerifyEtcd {
         let outputs = [("revision", revision.to_string()), ("keys", keys.to_string()), ("kept", kept.to_string())];
         Ok(Outcome::Done(outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
     }
-}
-
-async fn read(cx: &Context<'_>, path: &Text) -> Result<Secret, ActionError> {
-    cx.read_secret(&cx.fill(path)?).await
 }
 
 /// The key lies outside of what Kubernetes reads, and is named after the run.
@@ -233,10 +178,6 @@ async fn count(etcd: &mut Client, until: i64) -> Result<(i64, u64, u64), etcd_cl
             _ => return Ok((revision, keys, kept)),
         }
     }
-}
-
-fn failed(what: &str, error: &etcd_client::Error) -> ActionError {
-    ActionError::Failed { what: what.to_owned(), reason: chain(error) }
 }
 
 fn unexpected(what: &str, expected: String, found: String) -> ActionError {

@@ -90,10 +90,12 @@ fn existing(target: &TargetLook) -> Vec<Finding> {
     )]
 }
 
-/// Nodes and clients look for the control plane at one address: is it the target's?
+/// Nodes and clients look for the control plane at one address: is it the target's? Of a name nobody can tell here.
 fn endpoint(look: &Look, target: &TargetLook) -> Option<Finding> {
-    let (host, _) = crate::inventory::split_endpoint(&look.inventory.cluster.endpoint)?;
-    host.parse::<std::net::IpAddr>().ok()?;
+    let asked = look.claims().and_then(super::address::asked);
+    let endpoints = [Some(&look.inventory.cluster.endpoint), asked.as_ref()];
+    let hosts = endpoints.into_iter().flatten().filter_map(|endpoint| crate::inventory::split_endpoint(endpoint));
+    let (host, _) = hosts.into_iter().find(|(host, _)| host.parse::<std::net::IpAddr>().is_ok())?;
     if target.facts.addresses.iter().any(|address| address == host) {
         return Some(Finding::ok("endpoint", format!("the target has the control-plane address {host}")));
     }

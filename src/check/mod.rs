@@ -2,12 +2,16 @@
 //! [`look`] asks the sources, the target and the network once; each entry of [`CHECKS`] is a
 //! pure judgement over what was seen. So everything that is wrong is told at once.
 
+mod address;
+mod cluster;
 mod contact;
 mod control_plane;
+mod data_time;
 mod host;
 mod look;
 mod pki;
 mod pki_set;
+mod service_accounts;
 mod snapshot;
 mod space;
 mod tools;
@@ -19,13 +23,25 @@ pub(crate) use look::{read_files, read_pki};
 pub(crate) use pki::{Seen, judge as judge_pki};
 
 use crate::actions::{Finding, PlanContext, Severity};
+use crate::snapshot::Claims;
 
 /// A judgement over what was seen.
 pub type Check = fn(&Look) -> Vec<Finding>;
 
 /// Every check, in the order of the report.
-pub const CHECKS: &[Check] =
-    &[snapshot::check, pki::check, control_plane::check, host::check, host::check_lock, tools::check, space::check];
+pub const CHECKS: &[Check] = &[
+    snapshot::check,
+    data_time::check,
+    cluster::check,
+    pki::check,
+    service_accounts::check,
+    control_plane::check,
+    address::check,
+    host::check,
+    host::check_lock,
+    tools::check,
+    space::check,
+];
 
 /// The errors that `--accept` takes: what a person may know better, and what a run can go on in spite of.
 ///
@@ -34,14 +50,23 @@ pub const ACCEPTABLE: &[&str] = &[
     "ca-foreign",
     "ca-unfit",
     "clock-skew",
+    "cluster-foreign",
+    "cluster-name",
     "command-check",
+    "data-too-old",
     "disk-too-small",
     "encryption-config-missing",
     "encryption-config-unfit",
+    "endpoint-foreign",
+    "etcd-version",
+    "kubeadm-node",
     "kubeadm-version",
+    "kubelet-version",
+    "kubernetes-version",
     "old-control-plane-answers",
     "pki-unfit",
     "ports-taken",
+    "sa-foreign",
     "snapshot-too-old",
 ];
 
@@ -66,6 +91,11 @@ pub fn refused<'a>(findings: &'a [Finding], accepted: &[String]) -> Vec<&'a Find
 }
 
 impl Look {
+    /// What the snapshot says of its cluster, when there is one.
+    pub fn claims(&self) -> Option<&Claims> {
+        self.snapshot.as_ref().ok().map(|search| &search.chosen.claims)
+    }
+
     /// What plans and steps' checks are given.
     pub fn plan_context(&self) -> PlanContext<'_> {
         PlanContext {

@@ -151,8 +151,16 @@ fn files(seen: &Seen<'_>) -> String {
 /// Another cluster's CA is a sound pair, and `kubeadm init` takes it without a word.
 fn belongs(seen: &Seen<'_>, authority: &Certificate) -> Option<Finding> {
     let claims = seen.claims?;
-    let known = Certificate::all_in(claims.authorities.as_bytes()).unwrap_or_default();
+    let known = Certificate::readable_in(claims.authorities.as_bytes());
+    let others = known.iter().filter(|known| known.public_key() != authority.public_key());
+    let others: Vec<String> = others.map(|other| format!("{} (SHA256 {})", other.subject, other.sha256)).collect();
     Some(match authority.tie(&known) {
+        Tie::Same | Tie::Renewed { .. } if !others.is_empty() => Finding::warning(
+            "ca-one-of-several",
+            format!("the snapshot holds the same CA, and others besides\n  {}", others.join("\n  ")),
+            "a CA that was being changed, or one for clients alone: who trusts only the others will not accept the API server; \
+             where nodes need both, `ca.crt` must hold both certificates",
+        ),
         Tie::Same => Finding::ok("ca-of-snapshot", "the snapshot holds the same CA"),
         Tie::Renewed { known } => Finding::warning(
             "ca-renewed",

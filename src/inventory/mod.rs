@@ -60,6 +60,8 @@ pub struct Inventory {
 pub struct Cluster {
     /// Its name: letters, digits, `-`, `_` and `.`; used in reports and file names.
     pub name: String,
+    /// The UID of its namespace `kube-system`, which no other cluster has; a snapshot of another is refused.
+    pub uid: Option<String>,
     /// `host:port` where nodes and clients reach the API server.
     pub endpoint: String,
     /// The Kubernetes version to initialise, such as `1.20.2`; kubeadm's own when unset.

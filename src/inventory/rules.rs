@@ -36,6 +36,10 @@ impl Rules<'_, '_> {
             let help = "use letters, digits, `-`, `_` and `.`, at most 63, and a letter or digit first";
             self.wrong("cluster.name", format!("`{}` cannot be a cluster's name", cluster.name), help);
         }
+        if let Some(uid) = cluster.uid.as_deref().filter(|uid| !is_uid(uid)) {
+            let help = "write what `kubectl get namespace kube-system -o jsonpath={.metadata.uid}` prints";
+            self.wrong("cluster.uid", format!("`{uid}` is not a UID"), help);
+        }
         self.endpoint("cluster.endpoint", &cluster.endpoint);
         if let Some(version) = cluster.kubernetes.as_deref().filter(|version| !is_version(version)) {
             let help = "write major, minor and patch without a `v`, such as `1.20.2`";
@@ -276,6 +280,13 @@ impl Rules<'_, '_> {
 fn is_file_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     name.len() <= 63 && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) && name.bytes().all(plain)
+}
+
+/// 32 hexadecimal digits in five groups.
+fn is_uid(uid: &str) -> bool {
+    let groups = [8, 4, 4, 4, 12];
+    let hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    uid.split('-').map(str::len).eq(groups) && uid.split('-').all(hex)
 }
 
 fn is_node_name(name: &str) -> bool {

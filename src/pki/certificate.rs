@@ -30,12 +30,12 @@ pub struct Certificate {
 pub enum Tie {
     /// The snapshot holds this very certificate.
     Same,
-    /// The snapshot holds another certificate of the same key: it was renewed, and what it signed stays valid.
+    /// The snapshot holds another certificate of the same key and name: it was renewed, and what it signed stays valid.
     Renewed {
         /// The certificate in the snapshot.
         known: Certificate,
     },
-    /// The snapshot's authorities have other keys: this one is another cluster's, or the cluster's before a rotation.
+    /// The snapshot's authorities have other keys or names: this one is another cluster's, or the cluster's before a rotation.
     Foreign {
         /// Those of the snapshot.
         known: Vec<Certificate>,
@@ -56,6 +56,12 @@ impl Certificate {
             }
         }
         if all.is_empty() { Err(PemError::NoCertificate) } else { Ok(all) }
+    }
+
+    /// The certificates of a PEM text that can be read. Others prove nothing, and must not hide those that do.
+    pub fn readable_in(pem: &[u8]) -> Vec<Self> {
+        let blocks = Pem::iter_from_buffer(pem).filter_map(Result::ok).filter(|block| block.label == "CERTIFICATE");
+        blocks.filter_map(|block| Self::parse(&block.contents).ok()).collect()
     }
 
     fn parse(der: &[u8]) -> Result<Self, String> {
@@ -102,10 +108,11 @@ impl Certificate {
         faults
     }
 
-    /// How it stands to the authorities that a snapshot holds. What counts is the key: whoever trusts one certificate of
-    /// a key and name accepts what another of them signed.
+    /// How it stands to the authorities that a snapshot holds. What counts are key and name: whoever trusts one certificate
+    /// of both accepts what another of them signed.
     pub fn tie(&self, known: &[Self]) -> Tie {
-        let mut same_key = known.iter().filter(|known| known.public_key == self.public_key);
+        let is_same = |known: &&Self| known.public_key == self.public_key && known.subject == self.subject;
+        let mut same_key = known.iter().filter(is_same);
         match same_key.clone().find(|known| known.sha256 == self.sha256).or_else(|| same_key.next()) {
             Some(known) if known.sha256 == self.sha256 => Tie::Same,
             Some(known) => Tie::Renewed { known: known.clone() },

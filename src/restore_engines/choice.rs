@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
     use crate::restore_engines::Restore;
-    use crate::target::{HomeState, Image, Tool};
+    use crate::target::{Image, Tool};
 
     fn inventory(more: &str) -> Inventory {
         let text = format!(
@@ -84,24 +84,7 @@ mod tests {
             ((*name).to_owned(), found)
         };
         let image = |(engine, name): &(&str, &str)| Image { engine: (*engine).to_owned(), name: (*name).to_owned() };
-        Facts {
-            hostname: "h".to_owned(),
-            boot_id: String::new(),
-            clock: 0.0,
-            uid: 0,
-            kernel: String::new(),
-            machine: String::new(),
-            os: String::new(),
-            systemd: true,
-            tools: tools.iter().map(tool).collect(),
-            kubelet: None,
-            addresses: Vec::new(),
-            address: None,
-            listening: Vec::new(),
-            images: images.iter().map(image).collect(),
-            home: HomeState::Absent,
-            paths: std::collections::BTreeMap::new(),
-        }
+        Facts { tools: tools.iter().map(tool).collect(), images: images.iter().map(image).collect(), ..Facts::bare() }
     }
 
     fn taken(wanted: Option<&str>, facts: &Facts, etcd: Option<&str>) -> String {

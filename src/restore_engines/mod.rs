@@ -8,6 +8,7 @@ use std::fmt::Debug;
 
 use crate::inventory::Inventory;
 use crate::target::{Facts, quote};
+use crate::version::minor;
 
 pub use choice::{Choice, choose};
 
@@ -83,12 +84,6 @@ impl Restore<'_> {
         }
         words.iter().map(quote).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// The first two numbers of a version.
-fn minor(version: &str) -> Option<(u32, u32)> {
-    let mut numbers = version.trim_start_matches('v').split(['.', '-']).map_while(|part| part.parse().ok());
-    Some((numbers.next()?, numbers.next()?))
 }
 
 /// Whether a version of etcd's tools has `--bump-revision`.

@@ -42,6 +42,9 @@ pub struct Claims {
     /// The API server's URL as nodes that join are told it.
     #[serde(default)]
     pub server: Option<String>,
+    /// Names and addresses that the API server's certificate has besides kubeadm's own.
+    #[serde(default)]
+    pub certificate_names: Vec<String>,
     /// The addresses of the API servers that were alive: the names of `/registry/masterleases/*`.
     #[serde(default)]
     pub api_servers: Vec<String>,
@@ -95,6 +98,7 @@ impl From<&Knowledge> for Claims {
             cluster_name: knowledge.cluster_name().map(str::to_owned),
             control_plane_endpoint: configuration.and_then(|found| found.control_plane_endpoint.clone()),
             server: knowledge.server.clone(),
+            certificate_names: configuration.map(|found| found.cert_sans.clone()).unwrap_or_default(),
             api_servers: knowledge.api_servers.clone(),
             members: knowledge.etcd.members.clone(),
             newest_change: knowledge.newest_change().map(|change| change.time),

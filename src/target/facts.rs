@@ -164,6 +164,31 @@ impl Facts {
     }
 }
 
+#[cfg(test)]
+impl Facts {
+    /// A host that has nothing, for tests that add what they are about.
+    pub(crate) fn bare() -> Self {
+        Self {
+            hostname: "h".to_owned(),
+            boot_id: String::new(),
+            clock: 0.0,
+            uid: 0,
+            kernel: String::new(),
+            machine: String::new(),
+            os: String::new(),
+            systemd: true,
+            tools: BTreeMap::new(),
+            kubelet: None,
+            addresses: Vec::new(),
+            address: None,
+            listening: Vec::new(),
+            images: Vec::new(),
+            home: HomeState::Absent,
+            paths: BTreeMap::new(),
+        }
+    }
+}
+
 impl Target {
     /// Gathers what is known of the host, and of these paths on it.
     pub async fn facts(&self, paths: &[&str]) -> Result<Facts, TargetError> {

@@ -174,8 +174,13 @@ impl<'a> Site<'a> {
     pub(crate) fn reboot(&mut self) {
         self.lab.lab(&["reboot", "target"]);
         self.gate.moved(&self.host.field("merged"));
+        self.revive();
+    }
+
+    /// What a unit would do for an etcd that is gone, once it can run.
+    pub(crate) fn revive(&self) {
         if self.shared.scene == Scene::Light {
-            self.host.sh(&format!("[ ! -e {ENABLED} ] || {}", start_etcd()));
+            self.host.sh(&format!("[ ! -e {ENABLED} ] || pidof etcd || {}", start_etcd()));
         }
     }
 }

@@ -48,7 +48,9 @@ fn nothing_that_makes_a_control_plane() {
     [time] reading the snapshots, the certificate authorities and the target
       ERROR the target has no `kubeadm` in its PATH [no-kubeadm]
             -> install kubeadm and kubelet of the cluster's version on the target
-    error: 1 error; the target was not touched: no-kubeadm
+      ERROR the target has no `kubelet` in its PATH [no-kubelet]
+            -> install the kubelet of the cluster's version on the target
+    error: 2 errors; the target was not touched: no-kubeadm, no-kubelet
       help: what to do is said with each of them
     "#);
 }

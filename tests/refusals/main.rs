@@ -5,7 +5,9 @@
 
 #![allow(clippy::expect_used, reason = "tests panic to say what went wrong")]
 
+mod clusters;
 mod host;
+mod kubeadm;
 mod pki;
 mod site;
 mod snapshots;

@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::support::{ADDRESS, Lab};
 
 /// A certificate and its key, both PEM: an authority like kubeadm's, valid until the end of a year.
-fn authority(until: i32) -> (String, String) {
+pub(crate) fn authority(until: i32) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "kubernetes");
@@ -22,7 +22,7 @@ fn authority(until: i32) -> (String, String) {
 }
 
 impl Site<'_> {
-    fn replace(&self, file: &str, text: &str) {
+    pub(crate) fn replace(&self, file: &str, text: &str) {
         fs::write(self.file(file), text).expect("a file of the backup");
     }
 
@@ -202,5 +202,23 @@ fn a_key_that_everybody_may_read_is_warned_of() {
     [time] reading the snapshots, the certificate authorities and the target
       warn  the key `[dir]/backup/pki/ca.key` can be read by others (mode 0644) [key-too-open]
             -> `chmod 600 [dir]/backup/pki/ca.key`: whoever has it can become anybody in the cluster
+    "#);
+}
+
+#[test]
+fn the_service_accounts_key_of_another_cluster() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let site = Site::new(&lab, &host);
+    site.replace("pki/sa.pub", &KeyPair::generate().expect("a key").public_key_pem());
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR `sa.pub` is not the snapshot's: it signed none of 8 service accounts' tokens [sa-foreign]
+              `[dir]/backup/pki/sa.pub`
+            -> find this cluster's `sa.pub` and `sa.key`
+               if one went on, every service account's token would be refused (401): network, DNS and controllers in pods stop
+    error: 1 error; the target was not touched: sa-foreign
+      help: what to do is said with each of them
+            to go on in spite of it: `--accept sa-foreign`
     "#);
 }

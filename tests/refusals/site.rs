@@ -163,7 +163,9 @@ const FILTERS: &[(&str, &str)] = &[
     (r"(bytes) of \d+", "$1 of [n]"),
     (r"run \[run\] of \S+", "run [run] of [controller]"),
     (r"is [0-9.]+s (behind|ahead of) this one", "is [seconds] off this one"),
-    (r"(is|life) [0-9dhms. ]+ (ago|old by|behind)", "$1 [a while] $2"),
+    (r"(is|life) [0-9dhms. ]+ (ago|old|behind)", "$1 [a while] $2"),
+    (r"changed for [0-9dhms. ]+ when", "changed for [a while] when"),
+    (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "[uid]"),
     (r", \d+ MiB are free", ", [n] MiB are free"),
     (r"revision \d+, \d+ keys", "revision [n], [n] keys"),
 ];

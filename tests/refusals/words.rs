@@ -15,9 +15,13 @@ fn a_fit_host_is_accepted() {
     [time] reading the snapshots, the certificate authorities and the target
       ok    snapshot `etcd-snapshot-[time].db` from the folder [dir]/backup/snapshots is whole: [n] bytes, revision [n], [n] keys
       ok    `etcd-snapshot-[time].db` is [a while] old by the time in its name; up to 24h is allowed
+      ok    the newest change in the data is [a while] old ([time])
+      ok    the snapshot is of the cluster [uid]: as `uid` in `[cluster]` it refuses any other
       ok    ca.crt and ca.key belong together: CN=kubernetes, valid until [time], SHA256 [sha256]
       ok    the snapshot holds the same CA
+      ok    `sa.pub` signed the snapshot's service accounts' tokens (8 tried)
       ok    nothing answers at 10.77.0.10:6443
+      ok    the snapshot's nodes look for the control plane at 10.77.0.10:6443
       ok    10.77.0.10 is target (10.77.0.10), reached as root
       ok    the target's clock is [seconds] off this one's; up to 30s is allowed
       ok    the ports of a control plane are free on the target
@@ -48,7 +52,7 @@ fn an_unknown_key_and_a_wrong_type() {
      6 |
        `----
       help: did you mean `endpoint`?
-            known here: `name`, `endpoint`, `kubernetes`, `advertise_address`, `node_name`, `kubeadm_config`, `kubeadm_config_inline`, `etcd_image`, `etcdutl`, `admin_kubeconfig`
+            known here: `name`, `uid`, `endpoint`, `kubernetes`, `advertise_address`, `node_name`, `kubeadm_config`, `kubeadm_config_inline`, `etcd_image`, `etcdutl`, `admin_kubeconfig`
 
     Error:
       x expected a length of time in quotes, such as `"90s"`, `"1h 30m"` or `"1d"`, found the number `24`
@@ -115,13 +119,13 @@ fn an_accepted_finding_that_there_is_not() {
     assert_snapshot!(site.refusal(2), @r#"
     error: `snapshot-to-old` is nothing that `--accept` takes
       help: did you mean `snapshot-too-old`?
-            it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `command-check`, `disk-too-small`, `kubeadm-version`, `old-control-plane-answers`, `ports-taken`, `snapshot-too-old`
+            it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
     "#);
     site.args.pop();
     site.arg("--accept=no-ca");
     assert_snapshot!(site.refusal(2), @r#"
     error: `no-ca` is nothing that `--accept` takes
-      help: it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `command-check`, `disk-too-small`, `kubeadm-version`, `old-control-plane-answers`, `ports-taken`, `snapshot-too-old`
+      help: it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
     "#);
 }
 

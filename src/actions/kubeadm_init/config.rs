@@ -1,18 +1,19 @@
 //! The configuration that `kubeadm init` is given.
 
-use serde::Deserialize;
 use serde_json::json;
 
+use super::documents::Documents;
 use crate::actions::control_plane::Node;
-use crate::actions::{ActionError, Context, Finding};
 use crate::inventory::Inventory;
-use crate::snapshot::ClaimedNode;
+use crate::snapshot::{ClaimedNode, Claims};
 
 /// A file of configuration documents.
 #[derive(Debug)]
 pub(super) struct Config {
     /// The documents.
     pub(super) text: String,
+    /// What they say.
+    pub(super) documents: Documents,
     /// Where they come from.
     pub(super) origin: Origin,
 }
@@ -46,49 +47,27 @@ impl Origin {
     }
 }
 
-/// What says which version a document is of, and which kind.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Head {
-    api_version: String,
-    kind: String,
-}
-
 /// Understood by kubeadm 1.15 to 1.26, for clusters whose own version of it is not known.
 const OLDEST: &str = "kubeadm.k8s.io/v1beta2";
 
 impl Config {
-    /// Finds out early whether the inventory's file can be used.
-    pub(super) fn faults(inventory: &Inventory) -> Vec<Finding> {
-        let wrong = |message: String| {
-            Finding::error("kubeadm-config", message, "see `kubeadm_config` in the inventory's `[cluster]`")
-        };
-        match given(inventory) {
-            Err(reason) => vec![wrong(reason)],
-            Ok(Some(text)) => heads(&text).err().map(wrong).into_iter().collect(),
-            Ok(None) => Vec::new(),
-        }
+    /// The cluster's configuration: the inventory's, else the snapshot's, else kubeadm's defaults; or why it cannot be read.
+    pub(super) fn of(inventory: &Inventory, held: Option<&String>) -> Result<Self, String> {
+        let origin = Origin::of(inventory, held);
+        let text = given(inventory)?.or_else(|| held.cloned()).unwrap_or_else(|| defaults(inventory));
+        let documents = Documents::read(&text)?;
+        Ok(Self { text, documents, origin })
     }
 
-    pub(super) fn write(cx: &Context<'_>, node: &Node, from_snapshot: bool) -> Result<Self, ActionError> {
-        let local = |reason: String| ActionError::Local { what: "read kubeadm's configuration".to_owned(), reason };
-        let claims = &cx.snapshot.claims;
-        let held = claims.configuration.as_ref().filter(|_| from_snapshot);
-        let origin = Origin::of(cx.inventory, held);
-        let given = match given(cx.inventory).map_err(local)? {
-            Some(given) => Some(given),
-            None => held.cloned(),
-        };
-        let text = given.unwrap_or_else(|| defaults(cx.inventory));
-        let heads = heads(&text).map_err(local)?;
-        if heads.iter().any(|head| head.kind == "InitConfiguration") {
-            return Ok(Self { text, origin });
+    /// The same with the node, unless it says itself which node is meant.
+    pub(super) fn for_node(self, node: &Node, claims: Option<&Claims>) -> Self {
+        if self.documents.has("InitConfiguration") {
+            return self;
         }
-        let version = heads.iter().find(|head| head.api_version.starts_with("kubeadm.k8s.io/"));
-        let version = version.map_or(OLDEST, |head| head.api_version.as_str());
-        let before = claims.nodes.iter().find(|known| known.name == node.name);
+        let version = self.documents.version().unwrap_or(OLDEST);
+        let before = claims.and_then(|claims| claims.nodes.iter().find(|known| known.name == node.name));
         let init = init_configuration(version, node, before);
-        Ok(Self { text: format!("{}\n---\n{init}\n", text.trim_end()), origin })
+        Self { text: format!("{}\n---\n{init}\n", self.text.trim_end()), ..self }
     }
 }
 
@@ -109,17 +88,6 @@ fn defaults(inventory: &Inventory) -> String {
         cluster["kubernetesVersion"] = json!(format!("v{}", version.trim_start_matches('v')));
     }
     cluster.to_string()
-}
-
-fn heads(text: &str) -> Result<Vec<Head>, String> {
-    let mut heads = Vec::new();
-    for document in text.split("\n---").filter(|document| !document.trim().is_empty()) {
-        let document = document.trim_start_matches("---");
-        let head = serde_saphyr::from_str(document)
-            .map_err(|error| format!("a document without `apiVersion` and `kind`: {error}"))?;
-        heads.push(head);
-    }
-    Ok(heads)
 }
 
 /// JSON is YAML. With no `taints` at all kubeadm adds its own, even when the operator had removed them.
@@ -177,10 +145,19 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_told_by_their_kinds() {
-        let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n---\napiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n";
-        let kinds: Vec<_> = heads(text).unwrap().into_iter().map(|head| head.kind).collect();
-        assert_eq!(kinds, ["ClusterConfiguration", "InitConfiguration"]);
-        assert!(heads("just text").is_err());
+    fn the_node_is_added_unless_it_is_named() {
+        let node = Node { name: "m".to_owned(), address: "10.0.0.1".to_owned() };
+        let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n";
+        let config = |text: &str| Config {
+            text: text.to_owned(),
+            documents: Documents::read(text).unwrap(),
+            origin: Origin::Inventory,
+        };
+        let added = config(text).for_node(&node, None);
+        let read = Documents::read(&added.text).unwrap();
+        assert_eq!(read.version(), Some("kubeadm.k8s.io/v1beta3"));
+        assert_eq!((read.node_name.as_deref(), read.advertise_address.as_deref()), (Some("m"), Some("10.0.0.1")));
+        let named = format!("{text}---\napiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n");
+        assert_eq!(config(&named).for_node(&node, None).text, named);
     }
 }

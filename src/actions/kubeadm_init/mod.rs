@@ -1,6 +1,9 @@
 //! `kubeadm init` on the restored data.
 
+mod check;
 mod config;
+mod documents;
+mod versions;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -9,6 +12,7 @@ use serde::Deserialize;
 use super::command::end_in_words;
 use super::control_plane::Node;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use crate::snapshot::Claims;
 use crate::target::{APPLY, Job, Keep, Owner, Payload, Place, quote};
 use crate::text::{Text, Values};
 use config::{Config, Origin};
@@ -60,8 +64,8 @@ impl Action for KubeadmInit {
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
         let node = Node::planned(cx);
-        let configuration = cx.snapshot.and_then(|chosen| chosen.claims.configuration.as_ref());
-        let from = match Origin::of(cx.inventory, configuration.filter(|_| self.config_from_snapshot)) {
+        let configuration = cx.snapshot.and_then(|chosen| self.held(&chosen.claims));
+        let from = match Origin::of(cx.inventory, configuration) {
             Origin::Inventory => "the inventory's configuration",
             Origin::Snapshot => "the configuration that the snapshot holds",
             Origin::Defaults => "kubeadm's defaults: what the restored cluster was configured with is overwritten",
@@ -93,12 +97,14 @@ impl Action for KubeadmInit {
                 "set `advertise_address` in the inventory's `[cluster]`",
             )];
         }
-        Config::faults(cx.inventory)
+        self.judge(cx).await
     }
 
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
         let node = node(cx)?;
-        let config = Config::write(cx, &node, self.config_from_snapshot)?;
+        let local = |reason: String| ActionError::Local { what: "read kubeadm's configuration".to_owned(), reason };
+        let claims = &cx.snapshot.claims;
+        let config = Config::of(cx.inventory, self.held(claims)).map_err(local)?.for_node(&node, Some(claims));
         let place = Place { to: format!("{}/kubeadm.yaml", cx.target.run_folder()), mode: 0o600, owner: Owner::root() };
         cx.target.place(Payload::Bytes(config.text.as_bytes()), &place, &|_, _| ()).await?;
         let command = self.script(cx, &place.to)?;
@@ -133,6 +139,11 @@ impl Action for KubeadmInit {
 }
 
 impl KubeadmInit {
+    /// The configuration that the snapshot holds, if it is to be used.
+    fn held<'a>(&self, claims: &'a Claims) -> Option<&'a String> {
+        claims.configuration.as_ref().filter(|_| self.config_from_snapshot)
+    }
+
     fn script(&self, cx: &Context<'_>, config: &str) -> Result<String, ActionError> {
         let mut arguments = format!(
             "--config {} --skip-token-print --ignore-preflight-errors={}",

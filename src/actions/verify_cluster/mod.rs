@@ -1,6 +1,7 @@
 //! Proof that what came up is the cluster, and that it works and not only answers.
 
 mod canary;
+mod endpoints;
 mod nodes;
 
 use std::future::Future;
@@ -21,7 +22,8 @@ use crate::text::{Text, Values};
 /// Waits for `/readyz`, then proves: the served certificate is signed by the CA, the `kube-system` namespace is the
 /// snapshot's, the old admin credential is accepted, a controller-manager leads, and an object is reconciled.
 ///
-/// Taints of control-plane nodes that changed, and nodes that are not back, are reported and fail nothing.
+/// Addresses of API servers of before that are still used, taints of control-plane nodes that changed, and nodes that
+/// are not back, are reported and fail nothing.
 ///
 /// ```toml
 /// [[step]]
@@ -54,7 +56,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 impl Declared for VerifyCluster {
     const NAME: &'static str = "verify_cluster";
     const OUTPUTS: &'static [&'static str] =
-        &["kube_system_uid", "leader", "old_admin", "taints", "nodes_back", "nodes_missing"];
+        &["kube_system_uid", "leader", "old_admin", "endpoints", "taints", "nodes_back", "nodes_missing"];
 }
 
 #[async_trait]
@@ -96,6 +98,7 @@ impl Action for VerifyCluster {
         if self.canary {
             canary::prove(&proof).await?;
         }
+        say("endpoints", endpoints::compare(&proof).await?);
         let nodes = nodes::compare(&proof).await?;
         say("taints", nodes.taints);
         say("nodes_back", nodes.back);

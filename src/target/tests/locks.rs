@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,16 +120,25 @@ async fn a_holder_that_cannot_be_read_is_nobody_to_pass_over() {
     }
 }
 
+/// A file system that goes with the test, however that ends.
+struct Mounted(String);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).status());
+    }
+}
+
 #[tokio::test]
 async fn a_disk_that_is_full_neither_takes_the_lock_away_nor_gives_it() {
     let host = Host::new();
     let disk = host.path("state");
     fs::create_dir(&disk).unwrap();
-    let run = |program: &str, args: &[&str]| {
-        assert!(std::process::Command::new(program).args(args).status().unwrap().success(), "{program} {args:?}");
-    };
-    run("mount", &["-t", "tmpfs", "-o", "size=64k,nr_inodes=20", "tmpfs", &disk]);
-    fs::set_permissions(&disk, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=64k,nr_inodes=20", "tmpfs", &disk]);
+    assert!(mount.status().unwrap().success(), "a tmpfs can be mounted");
+    let _mounted = Mounted(disk);
+    fs::set_permissions(host.path("state"), fs::Permissions::from_mode(0o755)).unwrap();
     let first = host.held().await;
     let fill = || {
         while fs::OpenOptions::new()
@@ -155,7 +165,6 @@ async fn a_disk_that_is_full_neither_takes_the_lock_away_nor_gives_it() {
     fill();
     second.release().await.unwrap();
     assert_eq!(second.holder().await.unwrap(), None);
-    run("umount", &[&disk]);
 }
 
 /// Runs scripts here, but the reply to one that holds a word is lost, once.
