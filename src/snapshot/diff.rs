@@ -2,7 +2,7 @@
 //!
 //! The keys of one file are kept as 128-bit keyed digests with those of their values, a share of them at a time when they
 //! are many, and the other file's keys are held against them as they pass by. So memory is bounded, whatever the files'
-//! sizes; each further share of [`MOST`] keys costs another walk over both.
+//! sizes; each further share of 800,000 keys costs another walk over both.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};

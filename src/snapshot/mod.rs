@@ -9,7 +9,7 @@
 //! - [`keyspace`]: revisions, live keys, and what etcd knows of itself;
 //! - [`kubernetes`]: the objects, as far as drctl needs them;
 //! - [`origin`]: which cluster this is, gathered as [`Knowledge`];
-//! - [`verify`]: all that can be proved of a file by itself;
+//! - [`mod@verify`]: all that can be proved of a file by itself;
 //! - [`diff`]: what came, went and changed between two.
 //!
 //! The files may be damaged or made by an enemy: everything here ends, in bounded memory, with a value or with an error
