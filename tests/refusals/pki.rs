@@ -213,12 +213,14 @@ fn the_service_accounts_key_of_another_cluster() {
     site.replace("pki/sa.pub", &KeyPair::generate().expect("a key").public_key_pem());
     assert_snapshot!(site.refusal(3), @r#"
     [time] reading the snapshots, the certificate authorities and the target
+      ERROR service-account keys: sa.key is not the key that sa.pub is of: every token would be refused (401) [pki-unfit]
+            -> look for the pair in other backups, or leave both out: then every service-account token is made anew
       ERROR `sa.pub` is not the snapshot's: it signed none of 8 service accounts' tokens [sa-foreign]
               `[dir]/backup/pki/sa.pub`
             -> find this cluster's `sa.pub` and `sa.key`
                if one went on, every service account's token would be refused (401): network, DNS and controllers in pods stop
-    error: 1 error; the target was not touched: sa-foreign
+    error: 2 errors; the target was not touched: pki-unfit, sa-foreign
       help: what to do is said with each of them
-            to go on in spite of it: `--accept sa-foreign`
+            to go on in spite of it: `--accept pki-unfit`, `--accept sa-foreign`
     "#);
 }

@@ -19,6 +19,10 @@ fn a_fit_host_is_accepted() {
       ok    the snapshot is of the cluster [uid]: as `uid` in `[cluster]` it refuses any other
       ok    ca.crt and ca.key belong together: CN=kubernetes, valid until [time], SHA256 [sha256]
       ok    the snapshot holds the same CA
+      ok    front-proxy-ca.crt and front-proxy-ca.key belong together: CN=front-proxy-ca, valid until [time]
+      ok    etcd/ca.crt and etcd/ca.key belong together: CN=etcd-ca, valid until [time]
+      ok    the snapshot holds the same front proxy CA
+      ok    sa.pub and sa.key belong together
       ok    `sa.pub` signed the snapshot's service accounts' tokens (8 tried)
       ok    nothing answers at 10.77.0.10:6443
       ok    the snapshot's nodes look for the control plane at 10.77.0.10:6443
@@ -119,13 +123,13 @@ fn an_accepted_finding_that_there_is_not() {
     assert_snapshot!(site.refusal(2), @r#"
     error: `snapshot-to-old` is nothing that `--accept` takes
       help: did you mean `snapshot-too-old`?
-            it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
+            it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `encryption-config-missing`, `encryption-config-unfit`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `pki-unfit`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
     "#);
     site.args.pop();
     site.arg("--accept=no-ca");
     assert_snapshot!(site.refusal(2), @r#"
     error: `no-ca` is nothing that `--accept` takes
-      help: it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
+      help: it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `encryption-config-missing`, `encryption-config-unfit`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `pki-unfit`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
     "#);
 }
 
