@@ -112,31 +112,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
+    use crate::engine::model::header;
+    use crate::event::Event;
 
     fn state(steps: usize) -> RunState {
-        let step = |number| StepRef { name: format!("s{number}"), action: "command".to_owned() };
-        RunState::begun(RunHeader {
-            format: FORMAT,
-            run: "r".to_owned(),
-            drctl: String::new(),
-            cluster: String::new(),
-            host: String::new(),
-            inventory: String::new(),
-            playbook: String::new(),
-            inventory_sha256: String::new(),
-            playbook_sha256: String::new(),
-            snapshot_json_sha256: None,
-            snapshot: SnapshotRef {
-                name: String::new(),
-                source: String::new(),
-                sha256: String::new(),
-                size: 0,
-                taken: jiff::Timestamp::UNIX_EPOCH,
-                revision: 0,
-            },
-            steps: (0..steps).map(step).collect(),
-        })
+        RunState::begun(header(steps))
     }
 
     /// What chance does to a run: each draw decides how one thing ends, or where the process dies.

@@ -186,7 +186,8 @@ fn name(step: usize) -> String {
     format!("s{step}")
 }
 
-fn header(steps: usize) -> RunHeader {
+/// The header of a run of so many steps, named `s0`, `s1` …
+pub(super) fn header(steps: usize) -> RunHeader {
     RunHeader {
         format: FORMAT,
         run: "r".to_owned(),
