@@ -14,6 +14,7 @@ pub(crate) mod causes;
 pub mod check;
 pub mod cli;
 pub mod document;
+pub mod drill;
 pub mod engine;
 pub mod event;
 pub mod face;

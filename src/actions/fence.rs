@@ -5,12 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::inventory::{Inventory, Span};
+use crate::inventory::{Inventory, ListenFrom, Span};
+use crate::target::answers;
 use crate::text::{Text, Values};
 
 /// Runs the inventory's fencing command, then sees that nothing answers at the old control plane's addresses.
@@ -39,9 +39,6 @@ impl Declared for Fence {
     const NAME: &'static str = "fence";
     const OUTPUTS: &'static [&'static str] = &[];
 }
-
-/// An address that keeps its caller waiting this long is silent.
-const SILENCE: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Action for Fence {
@@ -82,10 +79,12 @@ impl Action for Fence {
             run(command, cx.limit).await?;
         }
         cx.tell.note("listening for the old control plane");
+        let transport = cx.target.transport();
+        let through = (cx.inventory.fencing.listen_from == ListenFrom::Target).then_some(transport.as_ref());
         let until = Instant::now() + self.quiet_for.duration();
         loop {
             for address in addresses(cx.inventory) {
-                if answers(&address).await {
+                if answers(&address, through).await {
                     return Err(ActionError::Unexpected {
                         what: format!("the old control plane at {address}"),
                         expected: "silence".to_owned(),
@@ -118,10 +117,6 @@ fn addresses(inventory: &Inventory) -> Vec<String> {
     std::iter::once(inventory.cluster.endpoint.clone())
         .chain(inventory.fencing.must_not_answer.iter().cloned())
         .collect()
-}
-
-async fn answers(address: &str) -> bool {
-    matches!(tokio::time::timeout(SILENCE, TcpStream::connect(address)).await, Ok(Ok(_)))
 }
 
 async fn run(command: &[String], limit: Duration) -> Result<(), ActionError> {

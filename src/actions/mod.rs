@@ -1,10 +1,12 @@
 //! What a step can do. One file and one line in [`KINDS`] for each.
 
+mod api;
 mod command;
 mod confirm;
 mod context;
 mod control_plane;
 mod etcd;
+mod expect;
 mod fence;
 mod fetch_snapshot;
 mod kind;
@@ -15,7 +17,9 @@ mod place_file;
 mod restore_etcd;
 mod upload;
 mod verify_cluster;
+mod verify_data;
 mod verify_etcd;
+mod verify_objects;
 mod wait_for;
 
 use std::fmt::Debug;
@@ -43,6 +47,9 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<verify_etcd::VerifyEtcd>(),
     Kind::of::<masterleases::Masterleases>(),
     Kind::of::<verify_cluster::VerifyCluster>(),
+    Kind::of::<verify_data::VerifyData>(),
+    Kind::of::<verify_objects::VerifyObjects>(),
+    Kind::of::<expect::Expect>(),
 ];
 
 /// The typed thing a step does. Its parameters are its fields.

@@ -2,23 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::net::TcpStream;
 
 use crate::engine::{Listener, chain};
 use crate::event::Live;
-use crate::inventory::{Inventory, PkiFiles, Secret};
+use crate::inventory::{Inventory, ListenFrom, PkiFiles, Secret};
 use crate::pki_set::{self, encryption};
 use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError, Unpack};
-use crate::target::{Facts, Holder, Target, TargetError};
+use crate::target::{Facts, Holder, Target, TargetError, answers};
 use crate::text::Values;
-use crate::transport::Ssh;
-
-/// How long an address is given to answer before it counts as silent.
-const SILENCE: Duration = Duration::from_secs(2);
+use crate::transport::{Ssh, Transport};
 
 /// What a playbook usually changes, and drctl's own folder.
 pub const PATHS: &[&str] = &[crate::target::HOME, "/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet"];
@@ -94,11 +89,10 @@ pub async fn look(
     let unpack = Unpack::from(inventory.as_ref());
     // Only a source on another host has bytes to tell of, and then a person wants to see them.
     let tell = move |done, total| listener.live(&Live::Bytes { step: String::new(), done, total });
-    let (snapshot, (pki, pki_contents), target, answers) = tokio::join!(
+    let (snapshot, (pki, pki_contents), (target, answers)) = tokio::join!(
         sources::newest(&inventory.sources, cache, &unpack, &tell),
         read_pki(&inventory),
-        look_at_target(&inventory, run),
-        probe(&inventory),
+        look_at_target_and_around(&inventory, run),
     );
     let mut values = inventory.values();
     values.extend(pki.values());
@@ -140,11 +134,24 @@ async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, 
     Ok(TargetLook { skew: facts.clock - middle, facts: Arc::new(facts), target: Arc::new(target), holder })
 }
 
-async fn probe(inventory: &Inventory) -> Vec<Answer> {
-    let mut answers = Vec::new();
-    for address in std::iter::once(&inventory.cluster.endpoint).chain(&inventory.fencing.must_not_answer) {
-        let accepted = tokio::time::timeout(SILENCE, TcpStream::connect(address)).await;
-        answers.push(Answer { address: address.clone(), answers: matches!(accepted, Ok(Ok(_))) });
+async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<TargetLook, TargetError>, Vec<Answer>) {
+    match inventory.fencing.listen_from {
+        ListenFrom::Controller => tokio::join!(look_at_target(inventory, run), probe(inventory, None)),
+        ListenFrom::Target => match look_at_target(inventory, run).await {
+            Ok(look) => {
+                let answers = probe(inventory, Some(look.target.transport().as_ref())).await;
+                (Ok(look), answers)
+            }
+            // Who cannot be asked has heard nothing, and the target is a finding of its own.
+            Err(error) => (Err(error), Vec::new()),
+        },
     }
-    answers
+}
+
+async fn probe(inventory: &Inventory, through: Option<&dyn Transport>) -> Vec<Answer> {
+    let mut found = Vec::new();
+    for address in std::iter::once(&inventory.cluster.endpoint).chain(&inventory.fencing.must_not_answer) {
+        found.push(Answer { address: address.clone(), answers: answers(address, through).await });
+    }
+    found
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::drill::Level;
+
 /// Brings a dead kubeadm control plane back on a fresh host, over SSH, from an etcd snapshot and the root CA.
 #[derive(Debug, Parser)]
 #[command(name = "drctl", version, arg_required_else_help = true, after_help = EXIT_CODES)]
@@ -72,6 +74,8 @@ pub(super) enum Command {
     Resume(Resume),
     /// Put the target back as it was before a run
     Rollback(Rollback),
+    /// Rehearse a restore on a throwaway target: make it, restore, prove, measure, report, destroy
+    Drill(Drill),
     /// Look into snapshots: whether they are whole, what they hold, what changed, which there are
     Snapshot(Snapshot),
     /// List the runs of this controller
@@ -127,6 +131,29 @@ pub(super) struct Rollback {
     /// Do not ask before the first change
     #[arg(short, long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Drill {
+    #[command(subcommand)]
+    pub(super) command: Option<DrillCommand>,
+    #[command(flatten)]
+    pub(super) site: Site,
+    /// How much is proved [default: the inventory's, else the most that the target offers]
+    #[arg(long, value_enum)]
+    pub(super) level: Option<Level>,
+    /// Leave the target for a look at it; `drctl drill sweep` takes it away
+    #[arg(long)]
+    pub(super) keep: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DrillCommand {
+    /// Take away what drills left that ended before their time
+    Sweep,
+    /// List the drills of this controller
+    List,
 }
 
 #[derive(Debug, clap::Args)]

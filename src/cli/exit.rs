@@ -7,6 +7,7 @@ use miette::Diagnostic as _;
 use super::remedy;
 use crate::actions::Finding;
 use crate::check::ACCEPTABLE;
+use crate::drill::RecordError;
 use crate::engine::{EngineError, Left, chain};
 use crate::event::Ending;
 use crate::face::json;
@@ -128,6 +129,12 @@ pub(super) enum Fault {
     Snapshot { message: String, help: String },
     /// The journal cannot be written.
     Engine(EngineError),
+    /// A drill that could not be made, or that contradicts itself.
+    Drill { message: String, help: String },
+    /// Throwaway targets that are still there.
+    Leftover { drills: Vec<String> },
+    /// Asked to stop before a run began.
+    Interrupted,
     /// A file could not be written.
     Io { what: String, source: std::io::Error },
 }
@@ -148,6 +155,9 @@ impl Fault {
             Self::Checks(findings) if findings.iter().any(|finding| finding.name == crate::check::HELD) => Exit::Held,
             Self::Checks(_) | Self::Target(_) | Self::NotBegun(_) | Self::Snapshot { .. } => Exit::Checks,
             Self::Io { .. } => Exit::Usage,
+            Self::Drill { .. } => Exit::RolledBack,
+            Self::Leftover { .. } => Exit::NeedsPerson,
+            Self::Interrupted => Exit::Interrupted,
             Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) | Self::MayHold { .. } => Exit::Stopped,
         }
     }
@@ -182,7 +192,7 @@ impl Fault {
     fn words(&self) -> (String, String) {
         match self {
             Self::Load(error) => (chain(error.as_ref()), error.help().map(|help| help.to_string()).unwrap_or_default()),
-            Self::Usage { message, help } | Self::Snapshot { message, help } => (message.clone(), help.clone()),
+            Self::Usage { message, help } | Self::Snapshot { message, help } | Self::Drill { message, help } => (message.clone(), help.clone()),
             Self::Checks(findings) => (failed(findings), accepting(findings)),
             Self::Runs(error) => (chain(error), remedy::of_runs(error)),
             Self::NotBegun(error) => (
@@ -215,6 +225,11 @@ impl Fault {
                 "see the folder of journals and the space on its disk, then `drctl resume`; the target stands at its last checkpoint"
                     .to_owned(),
             ),
+            Self::Leftover { drills } => (
+                format!("throwaway targets are left: {}", drills.join("; ")),
+                "see why, then `drctl drill sweep` takes them away; until then they may run and cost".to_owned(),
+            ),
+            Self::Interrupted => ("interrupted".to_owned(), "nothing is left".to_owned()),
             Self::Io { what, source } => {
                 (format!("could not {what}: {source}"), "see the path and its permissions".to_owned())
             }
@@ -244,6 +259,12 @@ fn accepting(findings: &[Finding]) -> String {
 impl From<LoadError> for Fault {
     fn from(error: LoadError) -> Self {
         Self::Load(Box::new(error))
+    }
+}
+
+impl From<RecordError> for Fault {
+    fn from(error: RecordError) -> Self {
+        Self::Drill { message: chain(&error), help: "see the state folder, its permissions and its space".to_owned() }
     }
 }
 

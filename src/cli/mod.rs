@@ -5,6 +5,7 @@ pub(crate) mod ask;
 mod check;
 mod completions;
 mod core_dumps;
+mod drill;
 mod exit;
 mod man;
 mod pki;
@@ -51,6 +52,7 @@ pub async fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Restore(command) => restore::run(&args.globals, command).await,
         Command::Resume(command) => resume::run(&args.globals, command).await,
         Command::Rollback(command) => rollback::run(&args.globals, command).await,
+        Command::Drill(command) => drill::run(&args.globals, command).await,
         Command::Snapshot(command) => snapshot::run(&args.globals, &command.command).await,
         Command::Runs => runs::run(&args.globals),
         Command::Show(command) => show::run(&args.globals, command),

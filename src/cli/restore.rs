@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Globals, Restore};
+use super::args::{Globals, Restore, Site};
 use super::exit::{Exit, Fault};
 use super::session::{Session, confirm, hold, refuse, work};
 use crate::check::Purpose;
@@ -19,13 +19,34 @@ use crate::target::TargetError;
 
 pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault> {
     let session = Session::load(globals, &args.site)?;
-    let id = session.new_run_id()?;
-    let (look, findings) = session.look(&id, Purpose::Restore).await;
-    refuse(&look, &findings, &args.site)?;
-    session.face.plan(&Plan::of(&look, &session.past()));
     let question =
         format!("Restore cluster {} onto {}?", session.inventory.cluster.name, session.inventory.target.host);
-    confirm(session.face.as_ref(), &question, args.yes)?;
+    let asked = Asked { site: &args.site, question: &question, yes: args.yes, stop: CancellationToken::new() };
+    Ok(restore(&session, &asked).await?.exit)
+}
+
+/// What a restore is asked to do.
+pub(super) struct Asked<'a> {
+    pub(super) site: &'a Site,
+    pub(super) question: &'a str,
+    pub(super) yes: bool,
+    /// Cancelled when the run is to stop at its checkpoint.
+    pub(super) stop: CancellationToken,
+}
+
+/// A restore that was begun.
+pub(super) struct Restored {
+    pub(super) exit: Exit,
+    pub(super) folder: RunFolder,
+}
+
+/// Checks, plans, asks, and runs.
+pub(super) async fn restore(session: &Session, asked: &Asked<'_>) -> Result<Restored, Fault> {
+    let id = session.new_run_id()?;
+    let (look, findings) = session.look(&id, Purpose::Restore).await;
+    refuse(&look, &findings, asked.site)?;
+    session.face.plan(&Plan::of(&look, &session.past()));
+    confirm(session.face.as_ref(), asked.question, asked.yes)?;
 
     let (Ok(search), Ok(target)) = (&look.snapshot, &look.target) else {
         return Err(Fault::Usage {
@@ -33,11 +54,11 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
             help: "findings about them cannot be accepted".to_owned(),
         });
     };
-    let header = header(&session, args, &id, &search.chosen);
+    let header = header(session, &id, &search.chosen);
     let frozen =
         Frozen { inventory: &session.inventory_text, playbook: &session.playbook.text, snapshot: &search.chosen };
     let (folder, mut journal, state, record) = session.runs().begin(header, &frozen).map_err(Fault::NotBegun)?;
-    if let Err(fault) = hold(&target.target, &session.runs(), args.site.take_over.as_deref()).await {
+    if let Err(fault) = hold(&target.target, &session.runs(), asked.site.take_over.as_deref()).await {
         return Err(not_held(&folder, &mut journal, fault));
     }
     session.face.record(&record);
@@ -50,11 +71,12 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
         pki: Arc::clone(&look.pki),
         values: look.values.clone(),
         cache: session.cache(),
-        listener: listener(&session),
-        stop: CancellationToken::new(),
+        listener: listener(session),
+        stop: asked.stop.clone(),
     };
     let engine = Engine::new(run.clone(), journal, state);
-    work(engine, &run, &folder, session.face.as_ref(), false).await
+    let exit = work(engine, &run, &folder, session.face.as_ref(), false).await?;
+    Ok(Restored { exit, folder })
 }
 
 /// A run without the lock never was; but when the link broke, the target may have given it all the same, and only this
@@ -73,7 +95,7 @@ fn listener(session: &Session) -> Arc<dyn Listener> {
     Arc::clone(&session.face) as Arc<dyn Listener>
 }
 
-fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHeader {
+fn header(session: &Session, id: &str, chosen: &Chosen) -> RunHeader {
     let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let steps = session.playbook.steps.iter();
     RunHeader {
@@ -83,11 +105,7 @@ fn header(session: &Session, args: &Restore, id: &str, chosen: &Chosen) -> RunHe
         cluster: session.inventory.cluster.name.clone(),
         host: session.inventory.target.host.clone(),
         inventory: absolute(&session.inventory_path).display().to_string(),
-        playbook: args
-            .site
-            .playbook
-            .as_ref()
-            .map_or("embedded".to_owned(), |path| absolute(path).display().to_string()),
+        playbook: session.playbook_path.clone(),
         inventory_sha256: hex(&session.inventory_text),
         playbook_sha256: hex(&session.playbook.text),
         snapshot_json_sha256: None,

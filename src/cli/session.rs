@@ -33,6 +33,8 @@ pub(super) struct Session {
     pub(super) inventory_path: PathBuf,
     pub(super) inventory_text: String,
     pub(super) playbook: Arc<Playbook>,
+    /// Its absolute path, or `embedded`.
+    pub(super) playbook_path: String,
 }
 
 impl Session {
@@ -47,9 +49,14 @@ impl Session {
         acceptable(&site.accept)?;
         let loaded = inventory::load(&path)?;
         let playbook = playbook::load(site.playbook.as_deref(), &loaded.inventory)?;
+        let state = state_of(globals, Some(&loaded.inventory));
+        let playbook_path = site.playbook.as_ref().map_or("embedded".to_owned(), |path| {
+            std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+        });
         Ok(Self {
             face: face(globals.json(), globals.verbose > 0),
-            state: state_of(globals, Some(&loaded.inventory)),
+            state,
+            playbook_path,
             inventory_path: path,
             inventory: Arc::new(loaded.inventory),
             inventory_text: loaded.text,
@@ -198,7 +205,7 @@ pub(super) async fn work(
 }
 
 /// SIGINT and SIGTERM stop the run at its checkpoint.
-async fn stop_on_signal(stop: CancellationToken) {
+pub(super) async fn stop_on_signal(stop: CancellationToken) {
     let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
         return;
     };

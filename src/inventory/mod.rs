@@ -25,6 +25,7 @@ pub use size::Size;
 pub use values::{NAMES, split_endpoint};
 
 pub use crate::document::LoadError;
+use crate::drill::DrillSettings;
 use crate::sources::{ObjectStore, SourceEntry, SshFolder};
 
 /// One cluster and all that a recovery of it needs to know.
@@ -52,6 +53,9 @@ pub struct Inventory {
     /// Where runs are recorded.
     #[serde(default)]
     pub state: State,
+    /// How its recovery is rehearsed.
+    #[serde(default)]
+    pub drill: DrillSettings,
 }
 
 /// The cluster that is brought back.
@@ -228,6 +232,20 @@ pub struct Fencing {
     /// Further `host:port` of the old control plane that must not answer; the endpoint always counts.
     #[serde(default)]
     pub must_not_answer: Vec<String>,
+    /// Whose eyes see whether those addresses are silent (default `controller`).
+    #[serde(default)]
+    pub listen_from: ListenFrom,
+}
+
+/// Where silence is listened for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ListenFrom {
+    /// The controller connects to the addresses.
+    #[default]
+    Controller,
+    /// The target does, through SSH: for a target in a network of its own, where the addresses mean something else.
+    Target,
 }
 
 /// Where runs are recorded.

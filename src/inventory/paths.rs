@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Inventory, SecretRef, SshHost};
+use crate::drill::providers::ProviderEntry;
 use crate::sources::{ObjectStore, SourceEntry};
 
 pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
@@ -40,6 +41,9 @@ pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
     }
     base.secret(&mut inventory.age.identity);
     base.all([&mut inventory.state.dir]);
+    for path in inventory.drill.provider.iter_mut().flat_map(ProviderEntry::paths) {
+        base.one(path);
+    }
 }
 
 struct Base<'a> {

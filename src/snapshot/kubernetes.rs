@@ -68,6 +68,12 @@ pub(super) fn decode<T: Message + Default + DeserializeOwned>(value: &[u8]) -> R
     Err(cipher(value).map_or(Unreadable::Unknown, Unreadable::Encrypted))
 }
 
+/// The UID of whatever object a value is; `None` when it has none or cannot be read.
+pub fn uid(value: &[u8]) -> Option<String> {
+    let object: AnyObject = decode(value).ok()?;
+    object.metadata.map(|metadata| metadata.uid).filter(|uid| !uid.is_empty())
+}
+
 /// `runtime.Unknown`: what is around each protobuf object.
 #[derive(Clone, PartialEq, Message)]
 struct Envelope {

@@ -15,6 +15,7 @@ mod lock;
 mod patience;
 mod set_aside;
 mod shell;
+mod silence;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use job::{APPLY, Job, JobEnd, JobState};
 pub use lock::{Claim, Holder, LockOutcome};
 pub use set_aside::{Aside, How, Keep};
 pub use shell::quote;
+pub use silence::answers;
 
 use crate::transport::{Reply, Request, Transport};
 use patience::Patience;

@@ -4,19 +4,16 @@ mod canary;
 mod endpoints;
 mod nodes;
 
-use std::future::Future;
-use std::time::Duration;
-
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::api::{self, PAUSE, Seen, admin_conf, failed, text_at, unexpected, wait};
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::engine::chain;
 use crate::inventory::Secret;
-use crate::kube::{ApiClient, ApiError, Credentials, root_ca};
+use crate::kube::{ApiClient, Credentials};
 use crate::text::{Text, Values};
 
 /// Waits for `/readyz`, then proves: the served certificate is signed by the CA, the `kube-system` namespace is the
@@ -40,18 +37,14 @@ pub(super) struct VerifyCluster {
     /// Whether a namespace is made, seen reconciled and deleted (default yes).
     #[serde(default = "yes")]
     canary: bool,
-}
-
-fn admin_conf() -> Text {
-    Text::plain("/etc/kubernetes/admin.conf".to_owned())
+    /// Whether a controller-manager must lead (default yes); without one there is no canary either.
+    #[serde(default = "yes")]
+    controllers: bool,
 }
 
 fn yes() -> bool {
     true
 }
-
-/// Between two looks at something that is still coming up.
-const PAUSE: Duration = Duration::from_millis(500);
 
 impl Declared for VerifyCluster {
     const NAME: &'static str = "verify_cluster";
@@ -94,8 +87,8 @@ impl Action for VerifyCluster {
         let mut say = |name: &str, value: String| drop(outputs.insert(name.to_owned(), value));
         say("kube_system_uid", proof.identity().await?);
         say("old_admin", proof.old_admin().await?);
-        say("leader", proof.leader().await?);
-        if self.canary {
+        say("leader", if self.controllers { proof.leader().await? } else { "held back".to_owned() });
+        if self.controllers && self.canary {
             canary::prove(&proof).await?;
         }
         say("endpoints", endpoints::compare(&proof).await?);
@@ -135,23 +128,9 @@ struct Proof<'a> {
 
 impl<'a> Proof<'a> {
     async fn open(action: &VerifyCluster, cx: &'a Context<'a>) -> Result<Self, ActionError> {
-        let path = cx.fill(&action.kubeconfig)?;
-        let text = cx.read_secret(&path).await?;
-        let admin =
-            Credentials::read(&path, text.expose()).map_err(|error| failed("reading the new credentials", &error))?;
-        // The inventory's CA, not the kubeconfig's: a new CA would vouch for itself.
-        let ca =
-            root_ca(cx).await.map_err(|reason| ActionError::Failed { what: "reading the CA".to_owned(), reason })?;
         let until = Instant::now() + cx.limit;
-        let opened = wait(until, || async {
-            match ApiClient::open(cx.target.transport(), &admin, ca.expose()).await {
-                Ok(api) => Ok(Seen::Yes(api)),
-                Err(error @ ApiError::Unreachable { .. }) => Ok(Seen::NotYet(error.to_string())),
-                Err(error) => Err(failed("connecting to the API server", &error)),
-            }
-        });
-        let api = opened.await?;
-        Ok(Self { cx, api, server: admin.server, until })
+        let (api, server) = api::open(cx, &action.kubeconfig, until).await?;
+        Ok(Self { cx, api, server, until })
     }
 
     /// Certificates that our CA did not sign end the waiting: they do not get better.
@@ -224,38 +203,4 @@ impl<'a> Proof<'a> {
     async fn get(&self, path: &str) -> Result<Value, ActionError> {
         self.api.get(path).await.map_err(|error| failed("asking the API server", &error))
     }
-}
-
-/// What a look at something that comes up has seen.
-enum Seen<T> {
-    Yes(T),
-    NotYet(String),
-}
-
-/// Looks again and again until it is there; the last look's reason is the error.
-async fn wait<T, F>(until: Instant, mut look: impl FnMut() -> F) -> Result<T, ActionError>
-where
-    F: Future<Output = Result<Seen<T>, ActionError>>,
-{
-    loop {
-        match look().await? {
-            Seen::Yes(found) => return Ok(found),
-            Seen::NotYet(reason) if Instant::now() >= until => {
-                return Err(ActionError::Failed { what: "waiting for the control plane".to_owned(), reason });
-            }
-            Seen::NotYet(_) => tokio::time::sleep(PAUSE).await,
-        }
-    }
-}
-
-fn text_at(object: &Value, pointer: &str) -> String {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn failed(what: &str, error: &dyn std::error::Error) -> ActionError {
-    ActionError::Failed { what: what.to_owned(), reason: chain(error) }
-}
-
-fn unexpected(what: &str, expected: &str, found: &str) -> ActionError {
-    ActionError::Unexpected { what: what.to_owned(), expected: expected.to_owned(), found: found.to_owned() }
 }
