@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::drill::Level;
+use crate::drill::fault::Fault;
 
 /// Brings a dead kubeadm control plane back on a fresh host, over SSH, from an etcd snapshot and the root CA.
 #[derive(Debug, Parser)]
@@ -143,6 +144,9 @@ pub(super) struct Drill {
     /// How much is proved [default: the inventory's, else the most that the target offers]
     #[arg(long, value_enum)]
     pub(super) level: Option<Level>,
+    /// Break something on purpose, and see that the restore copes with it
+    #[arg(long, value_enum)]
+    pub(super) fault: Option<Fault>,
     /// Leave the target for a look at it; `drctl drill sweep` takes it away
     #[arg(long)]
     pub(super) keep: bool,

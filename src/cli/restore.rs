@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Globals, Restore, Site};
 use super::exit::{Exit, Fault};
 use super::session::{Session, confirm, hold, refuse, work};
+use crate::actions::Finding;
 use crate::check::Purpose;
 use crate::engine::{Engine, Listener, Run, chain};
 use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
@@ -22,7 +23,9 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
     let question =
         format!("Restore cluster {} onto {}?", session.inventory.cluster.name, session.inventory.target.host);
     let asked = Asked { site: &args.site, question: &question, yes: args.yes, stop: CancellationToken::new() };
-    Ok(restore(&session, &asked).await?.exit)
+    let begun = begin(&session, &asked).await?;
+    let folder = begun.folder;
+    work(begun.engine, &begun.run, &folder, session.face.as_ref(), false).await
 }
 
 /// What a restore is asked to do.
@@ -34,14 +37,17 @@ pub(super) struct Asked<'a> {
     pub(super) stop: CancellationToken,
 }
 
-/// A restore that was begun.
-pub(super) struct Restored {
-    pub(super) exit: Exit,
+/// A restore that is written down, holds its target, and has changed nothing yet.
+pub(super) struct Begun {
+    pub(super) engine: Engine,
+    pub(super) run: Run,
     pub(super) folder: RunFolder,
+    /// What the checks found.
+    pub(super) findings: Vec<Finding>,
 }
 
-/// Checks, plans, asks, and runs.
-pub(super) async fn restore(session: &Session, asked: &Asked<'_>) -> Result<Restored, Fault> {
+/// Checks, plans, asks, and begins.
+pub(super) async fn begin(session: &Session, asked: &Asked<'_>) -> Result<Begun, Fault> {
     let id = session.new_run_id()?;
     let (look, findings) = session.look(&id, Purpose::Restore).await;
     refuse(&look, &findings, asked.site)?;
@@ -75,8 +81,7 @@ pub(super) async fn restore(session: &Session, asked: &Asked<'_>) -> Result<Rest
         stop: asked.stop.clone(),
     };
     let engine = Engine::new(run.clone(), journal, state);
-    let exit = work(engine, &run, &folder, session.face.as_ref(), false).await?;
-    Ok(Restored { exit, folder })
+    Ok(Begun { engine, run, folder, findings })
 }
 
 /// A run without the lock never was; but when the link broke, the target may have given it all the same, and only this

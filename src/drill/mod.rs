@@ -6,11 +6,13 @@
 //! - [`providers`]: what makes and takes away targets;
 //! - [`link`]: the only way to a target;
 //! - [`derive`]: production's inventory and playbook, with as little changed as isolation needs;
+//! - [`fault`]: what a game day breaks on purpose;
 //! - [`record`]: what is known of each drill, so that nothing is ever left running.
 //!
 //! The restore itself is an ordinary run, with a journal below the drill's folder.
 
 pub mod derive;
+pub mod fault;
 pub mod level;
 pub mod link;
 pub mod order;

@@ -1,5 +1,6 @@
 //! `drctl drill`: rehearsals, what they left, and what they found.
 
+mod game_day;
 mod list;
 mod rehearse;
 mod sweep;
