@@ -93,6 +93,27 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The step that it is about.
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            Self::StepStarted { step, .. }
+            | Self::StepKept { step }
+            | Self::StepDone { step, .. }
+            | Self::StepSkipped { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::UndoStarted { step }
+            | Self::UndoDone { step }
+            | Self::UndoFailed { step, .. } => Some(step),
+            Self::RunStarted(_)
+            | Self::Resumed { .. }
+            | Self::RollbackStarted { .. }
+            | Self::Stopped { .. }
+            | Self::Finished { .. } => None,
+        }
+    }
+}
+
 /// What a run is; frozen at its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunHeader {

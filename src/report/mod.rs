@@ -1,9 +1,14 @@
 //! What became of a run: a fold of its journal. RTO, RPO, each step's time and outcome.
 
 mod by_hand;
+pub mod evidence;
+mod html;
 mod text;
+mod words;
 
 pub use by_hand::ByHand;
+pub use evidence::{Circumstances, Evidence};
+pub use html::html;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;

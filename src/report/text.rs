@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::evidence::is_proof;
 use super::{Report, human_seconds};
 use crate::event::Ending;
 
@@ -26,7 +27,7 @@ impl fmt::Display for Report {
             let took = step.seconds.map(human_seconds).unwrap_or_default();
             let bar = bar(step.begun_after, step.seconds, whole);
             writeln!(f, "  {:name_width$}  {:<11}  {took:>8}  {bar}", step.name, step.state)?;
-            for (name, value) in step.outputs.iter().filter(|_| is_told(&step.action)) {
+            for (name, value) in step.outputs.iter().filter(|_| is_proof(&step.action)) {
                 writeln!(f, "  {:name_width$}  | {name}: {value}", "")?;
             }
             for line in step.detail.iter().flat_map(|detail| detail.lines()) {
@@ -54,11 +55,6 @@ impl Report {
             (None, None) => "not ended: a drctl works on it, or was killed".to_owned(),
         }
     }
-}
-
-/// What was found in the restored cluster is what a person wants to see; other outputs are paths.
-fn is_told(action: &str) -> bool {
-    action.starts_with("verify_") || action == "masterleases"
 }
 
 /// Where in the run's time a step lay.
