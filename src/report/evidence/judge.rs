@@ -28,10 +28,12 @@ pub fn judge(case: &Case<'_>) -> Verdict {
         None => {}
         Some(report) => against.extend(of_run(report)),
     }
-    against.extend(case.proofs.iter().filter(|proof| proof.step.is_none() && proof.passed == Some(false)).map(|proof| {
-        let expected = proof.expected.as_deref().unwrap_or("something else");
-        format!("{}: expected {expected}, found {}.", proof.name, proof.found)
-    }));
+    against.extend(case.proofs.iter().filter(|proof| proof.step.is_none() && proof.passed == Some(false)).map(
+        |proof| {
+            let expected = proof.expected.as_deref().unwrap_or("something else");
+            format!("{}: expected {expected}, found {}.", proof.name, proof.found)
+        },
+    ));
     if case.kind == Kind::Drill {
         against.extend(limits.iter().filter(|limit| !limit.kept).map(|limit| limit.said.clone()));
     }
