@@ -189,6 +189,11 @@ impl Fault {
         drop(std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()));
     }
 
+    /// What happened, without what to do.
+    pub(super) fn message(&self) -> String {
+        self.words().0
+    }
+
     fn words(&self) -> (String, String) {
         match self {
             Self::Load(error) => (chain(error.as_ref()), error.help().map(|help| help.to_string()).unwrap_or_default()),

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Globals, Restore, Site};
 use super::exit::{Exit, Fault};
-use super::session::{Session, confirm, hold, refuse, work};
+use super::session::{Goal, Session, confirm, hold, refuse, work};
 use crate::actions::Finding;
 use crate::check::Purpose;
 use crate::engine::{Engine, Listener, Run, chain};
@@ -25,7 +25,7 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
     let asked = Asked { site: &args.site, question: &question, yes: args.yes, stop: CancellationToken::new() };
     let begun = begin(&session, &asked).await?;
     let folder = begun.folder;
-    work(begun.engine, &begun.run, &folder, session.face.as_ref(), false).await
+    work(begun.engine, &begun.run, &folder, session.face.as_ref(), Goal::Restore).await
 }
 
 /// What a restore is asked to do.

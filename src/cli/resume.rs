@@ -2,20 +2,20 @@
 
 use super::args::{Globals, Resume};
 use super::exit::{Exit, Fault};
-use super::session::work;
+use super::session::{Goal, work};
 use super::taken_up::TakenUp;
+use crate::engine::Left;
 use crate::event::Event;
 
 pub(super) async fn run(globals: &Globals, args: &Resume) -> Result<Exit, Fault> {
     let taken_up = TakenUp::find(globals, args.run.as_deref(), "resumed").await?;
     let direction = taken_up.state.direction;
-    if taken_up.state.ending.is_some() {
-        return Err(Fault::Usage {
-            message: format!("run {} has ended; there is nothing to resume", taken_up.folder.id),
-            help: format!("`drctl show {}` tells how", taken_up.folder.id),
-        });
+    if let Some(ending) = taken_up.state.ending {
+        // Whoever takes up a run that was killed at its very end wants to know how it ended, and nothing else.
+        taken_up.tell()?;
+        return Ok(Exit::of(&Left::Ended(ending), false));
     }
     let (mut engine, run, folder, face) = taken_up.engine().await?;
     engine.note(Event::Resumed { direction })?;
-    work(engine, &run, &folder, face.as_ref(), false).await
+    work(engine, &run, &folder, face.as_ref(), Goal::Restore).await
 }

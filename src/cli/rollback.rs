@@ -2,7 +2,7 @@
 
 use super::args::{Globals, Rollback};
 use super::exit::{Exit, Fault};
-use super::session::{confirm, work};
+use super::session::{Goal, confirm, work};
 use super::taken_up::TakenUp;
 use crate::event::{Direction, Ending, Event};
 
@@ -11,10 +11,8 @@ pub(super) async fn run(globals: &Globals, args: &Rollback) -> Result<Exit, Faul
     let id = taken_up.folder.id.clone();
     match taken_up.state.ending {
         Some(Ending::RolledBack) => {
-            return Err(Fault::Usage {
-                message: format!("run {id} is rolled back already"),
-                help: format!("`drctl show {id}` tells how"),
-            });
+            taken_up.tell()?;
+            return Ok(Exit::Done);
         }
         Some(Ending::Restored) if !args.after_success => {
             return Err(Fault::Usage {
@@ -32,5 +30,5 @@ pub(super) async fn run(globals: &Globals, args: &Rollback) -> Result<Exit, Faul
     if !turned {
         engine.note(Event::RollbackStarted { reason: "asked for".to_owned() })?;
     }
-    work(engine, &run, &folder, face.as_ref(), true).await
+    work(engine, &run, &folder, face.as_ref(), Goal::Rollback).await
 }

@@ -179,13 +179,24 @@ pub(super) async fn hold(target: &Target, runs: &Runs, take_over: Option<&str>) 
     }
 }
 
+/// What a run is worked on for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// The restored control plane.
+    Restore,
+    /// The target as it was.
+    Rollback,
+    /// To see whether it can be restored.
+    Rehearsal,
+}
+
 /// Works on a run until it is left; then tells.
 pub(super) async fn work(
     mut engine: Engine,
     run: &Run,
     folder: &RunFolder,
     face: &dyn Face,
-    asked: bool,
+    goal: Goal,
 ) -> Result<Exit, Fault> {
     let left = {
         let signals = tokio::spawn(stop_on_signal(run.stop.clone()));
@@ -193,14 +204,16 @@ pub(super) async fn work(
         signals.abort();
         left?
     };
-    let exit = Exit::of(&left, asked);
+    let exit = Exit::of(&left, goal == Goal::Rollback);
     let reachable = !matches!(left, Left::Ended(_) | Left::LostContact { .. } | Left::LostLock { .. });
     if reachable {
         // Best effort: the lock also says so by its age. A link that was cut meanwhile is not waited for.
         drop(tokio::time::timeout(GOODBYE, run.target.stop()).await);
     }
     let (state, records) = folder.read()?;
-    face.report(&Report::of(&state, &records), &next_steps(&left, &folder.id));
+    // What comes next in a rehearsal is that its target goes.
+    let next = if goal == Goal::Rehearsal { Vec::new() } else { next_steps(&left, &folder.id) };
+    face.report(&Report::of(&state, &records), &next);
     Ok(exit)
 }
 

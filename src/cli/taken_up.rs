@@ -13,6 +13,7 @@ use crate::inventory::{self, Inventory};
 use crate::journal::{Journal, RunState};
 use crate::pki_set::{self, encryption};
 use crate::playbook::{self, Playbook};
+use crate::report::Report;
 use crate::runs::{Opened, RunFolder, Runs};
 use crate::sources::{self, Chosen, Unpack};
 use crate::target::Target;
@@ -48,6 +49,14 @@ impl TakenUp {
         let snapshot = sources::still_there(snapshot, &inventory.sources, &cache, &unpack).await;
         let face = face(globals.json(), globals.verbose > 0);
         Ok(Self { face, folder, state, journal, inventory, playbook, snapshot, state_dir })
+    }
+
+    /// Shows what became of it; nothing is left to do.
+    pub(super) fn tell(&self) -> Result<(), Fault> {
+        let (state, records) = self.folder.read()?;
+        let next = format!("nothing: the run has ended; `drctl show {}` tells it whole", self.folder.id);
+        self.face.report(&Report::of(&state, &records), &[next]);
+        Ok(())
     }
 
     /// Connects, takes the lock, and is ready to work.

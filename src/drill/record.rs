@@ -77,6 +77,11 @@ impl Drills {
         Self { dir: state.join("drills") }
     }
 
+    /// The folder of their folders.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// What drills share: unpacked roots.
     pub fn shared(&self) -> PathBuf {
         self.dir.join("shared")

@@ -1,18 +1,20 @@
 //! A live line for each running step on a terminal; what is done scrolls up and stays.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Face, finding_lines, record_line};
+use super::{Face, drill_lines, finding_lines, record_line};
 use crate::actions::Finding;
 use crate::engine::Listener;
 use crate::event::{Event, Live};
 use crate::journal::Record;
 use crate::plan::Plan;
+use crate::report::evidence::Evidence;
 use crate::report::{Report, human_seconds};
 
 /// How many lines of a command's output are shown under its step.
@@ -182,6 +184,13 @@ impl Face for Bars {
         self.print(&format!("\n{report}"));
         for next in next {
             self.print(&format!("next     {next}"));
+        }
+    }
+
+    fn drill(&self, evidence: &Evidence, folder: &Path) {
+        self.end();
+        for text in drill_lines(evidence, folder) {
+            self.print(&text);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! NDJSON on standard output: one object a line, as `docs/events.schema.json` says.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Once;
 
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use crate::event::{FORMAT, Live};
 use crate::journal::{JournalError, Record};
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::report::evidence::Evidence;
 
 /// NDJSON.
 #[derive(Debug)]
@@ -118,5 +120,9 @@ impl Face for Json {
 
     fn report(&self, report: &Report, next: &[String]) {
         line("report", Timestamp::now(), &Ended { report, next });
+    }
+
+    fn drill(&self, evidence: &Evidence, _: &Path) {
+        line("drill", Timestamp::now(), evidence);
     }
 }

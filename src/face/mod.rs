@@ -4,6 +4,7 @@ mod bars;
 pub(crate) mod json;
 mod plain;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use console::style;
@@ -11,7 +12,8 @@ use console::style;
 use crate::actions::{Finding, Severity};
 use crate::engine::Listener;
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::evidence::Evidence;
+use crate::report::{Report, human_seconds};
 
 pub use bars::Bars;
 pub use json::{Json, report_line, unreadable_line};
@@ -27,6 +29,8 @@ pub trait Face: Listener {
     fn plan(&self, plan: &Plan);
     /// What became of a run, and what to do next.
     fn report(&self, report: &Report, next: &[String]);
+    /// What a drill has shown, and the folder of its reports.
+    fn drill(&self, evidence: &Evidence, folder: &Path);
 }
 
 /// The face for an output form and the terminal that is there, or not.
@@ -80,4 +84,24 @@ fn record_line(event: &crate::event::Event) -> Option<String> {
         Event::Finished { ending: Ending::RolledBack } => "rolled back: the target is as it was".to_owned(),
         Event::StepStarted { .. } | Event::StepKept { .. } | Event::UndoStarted { .. } => return None,
     })
+}
+
+/// A drill for people: the verdict, why, the figures, and where all of it is written.
+fn drill_lines(evidence: &Evidence, folder: &Path) -> Vec<String> {
+    let drill = evidence.drill.clone().unwrap_or_default();
+    let passed = evidence.proofs.iter().filter(|proof| proof.passed == Some(true)).count();
+    let figures = &evidence.figures;
+    let seconds = |seconds: Option<f64>| seconds.map_or_else(|| "not known".to_owned(), human_seconds);
+    let allowed =
+        |limit: Option<f64>| limit.map(|limit| format!(", {} allowed", human_seconds(limit))).unwrap_or_default();
+    let mut lines =
+        vec![String::new(), format!("DRILL {} {}", evidence.verdict.outcome.word().to_uppercase(), drill.id)];
+    lines.extend(evidence.verdict.reasons.iter().map(|reason| format!("  {}", reason.replace('\n', "\n  "))));
+    lines.push(format!("level    {}, {passed} proofs held", drill.level));
+    lines.push(format!("RTO      {}{}", seconds(figures.rto_seconds), allowed(figures.rto_limit_seconds)));
+    lines.push(format!("RPO      {}{}", seconds(figures.rpo_seconds), allowed(figures.rpo_limit_seconds)));
+    let (made, gone) = (seconds(figures.create_seconds), seconds(figures.destroy_seconds));
+    lines.push(format!("target   made in {made}, gone in {gone}: {}", drill.provider));
+    lines.push(format!("report   {}", folder.join("report.html").display()));
+    lines
 }

@@ -1,16 +1,18 @@
 //! Plain lines on standard error, each with the time: for logs, hooks and pipes.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Face, finding_lines, record_line};
+use super::{Face, drill_lines, finding_lines, record_line};
 use crate::actions::Finding;
 use crate::engine::Listener;
 use crate::event::{Event, Live};
 use crate::journal::Record;
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::report::evidence::Evidence;
 
 /// Plain lines.
 #[derive(Debug)]
@@ -76,6 +78,12 @@ impl Face for Plain {
         line(&format!("\n{report}"));
         for next in next {
             line(&format!("next     {next}"));
+        }
+    }
+
+    fn drill(&self, evidence: &Evidence, folder: &Path) {
+        for text in drill_lines(evidence, folder) {
+            line(&text);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod by_hand;
 pub mod evidence;
+mod files;
 mod html;
 mod text;
 mod words;

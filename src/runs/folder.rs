@@ -64,6 +64,11 @@ impl RunFolder {
         Ok((state, records))
     }
 
+    /// The SHA-256 of the journal's file as it is now.
+    pub fn journal_sha256(&self) -> std::io::Result<String> {
+        Ok(hex_digest(&std::fs::read(self.journal())?))
+    }
+
     /// Opens the journal to go on with it, and reads what the run froze.
     pub fn open(&self) -> Result<Opened, RunsError> {
         let (journal, records) = Journal::open(&self.journal())?;
@@ -110,7 +115,8 @@ impl RunFolder {
         Err(JournalError::OtherRun { path: self.journal(), found: header.run.clone() })
     }
 
-    pub(super) fn snapshot(&self, header: &RunHeader) -> Result<Chosen, RunsError> {
+    /// The frozen snapshot, as it was when the run began.
+    pub fn snapshot(&self, header: &RunHeader) -> Result<Chosen, RunsError> {
         let text = self.frozen(SNAPSHOT, header.snapshot_json_sha256.as_deref())?;
         let differs = |reason: String| RunsError::Frozen { path: self.dir.join(SNAPSHOT), reason };
         let chosen: Chosen = serde_json::from_str(&text).map_err(|error| differs(error.to_string()))?;

@@ -140,7 +140,7 @@ impl Then {
 /// The command that goes on with a run.
 fn taking_up(site: &Site<'_>, then: Then, run_id: &str) -> Vec<String> {
     let args: &[&str] = match then {
-        Then::Forward => &["resume"],
+        Then::Forward => &["resume", run_id],
         Then::Back if is_finished(site, run_id) => &["rollback", run_id, "--yes", "--after-success"],
         Then::Back => &["rollback", run_id, "--yes"],
     };
@@ -220,7 +220,7 @@ fn as_before(site: &Site<'_>) -> Judged<()> {
     same_tree(site)?;
     if let Some(run_id) = run_id(site) {
         let again = run(site, &["rollback", &run_id, "--yes"]);
-        expect(&again, &[0, 2], "a second rollback")?;
+        expect(&again, &[0], "a second rollback")?;
         same_tree(site)?;
     }
     Ok(())

@@ -177,10 +177,10 @@ impl<'a> Site<'a> {
         self.revive();
     }
 
-    /// What a unit would do for an etcd that is gone, once it can run.
+    /// What a unit would do for an etcd that is gone, once it can run; not amid its being switched off.
     pub(crate) fn revive(&self) {
         if self.shared.scene == Scene::Light {
-            self.host.sh(&format!("[ ! -e {ENABLED} ] || pidof etcd || {}", start_etcd()));
+            self.host.sh(&format!("exec 8</root; flock 8; [ ! -e {ENABLED} ] || pidof etcd || {} 8<&-", start_etcd()));
         }
     }
 }
@@ -236,7 +236,7 @@ name = "start-etcd"
 action = "command"
 run = '''echo start-etcd >>{STARTS}; touch {ENABLED}; {start}'''
 verify = "pidof etcd"
-undo = '''rm -f {ENABLED}; for p in $$(pidof etcd); do kill $$p; while [ -e /proc/$$p/fd/1 ]; do sleep 0.05; done; done'''
+undo = '''exec 8</root; flock 8; rm -f {ENABLED}; for p in $$(pidof etcd); do kill $$p; while [ -e /proc/$$p/fd/1 ]; do sleep 0.05; done; done'''
 
 [[step]]
 name = "etcd-up"

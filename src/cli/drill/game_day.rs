@@ -50,10 +50,9 @@ impl GameDay<'_> {
     /// Works on a run that was begun, through the fault, to its end.
     pub(super) async fn work(&self, begun: Begun) -> Result<Disturbed, Fault> {
         let folder = begun.folder.clone();
-        let struck = LONG.iter().find_map(|action| {
-            let steps = begun.header_steps();
-            steps.into_iter().find(|(_, of)| of == action).map(|(name, _)| name)
-        });
+        let steps = &begun.run.playbook.steps;
+        let struck = LONG.iter().find_map(|action| steps.iter().find(|step| step.kind.name == *action));
+        let struck = struck.map(|step| step.name.clone());
         // Its journal and its lock are the next process's.
         drop(begun);
         let mut resumes = 1;
@@ -63,7 +62,7 @@ impl GameDay<'_> {
             _ => "the step that was to be struck was not reached".to_owned(),
         };
         let mut exit = ended(&mut child).await?;
-        while exit == Exit::Stopped.into() && resumes < RESUMES || exit == KILLED {
+        while resumes < RESUMES && (exit == u8::from(Exit::Stopped) || exit == KILLED) {
             resumes += 1;
             exit = ended(&mut self.resume(&folder)?).await?;
         }

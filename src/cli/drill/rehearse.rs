@@ -1,28 +1,33 @@
 //! One rehearsal: a target is made, restored onto, proved, reported on, and taken away, whatever happens between.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::game_day::{Disturbed, GameDay};
+use crate::actions::Finding;
 use crate::check::PATHS;
 use crate::cli::args::{Drill, Globals, Site};
 use crate::cli::exit::{Exit, Fault};
-use crate::cli::restore::{Asked, Restored, restore};
-use crate::cli::session::{Session, base_of};
-use crate::drill::derive;
+use crate::cli::restore::{Asked, begin};
+use crate::cli::session::{Goal, Session, base_of, stop_on_signal, work};
 use crate::drill::link::Link;
 use crate::drill::providers::{Isolation, ProviderEntry, Throwaway};
 use crate::drill::settings::Isolated;
-use crate::drill::{DrillFolder, DrillRecord, Drills, Level, Order, TargetState};
+use crate::drill::{DrillFolder, DrillRecord, Drills, Level, Order, TargetState, derive, fault};
 use crate::engine::chain;
-use crate::inventory::Inventory;
-use crate::runs::Runs;
-use crate::snapshot::Claims;
+use crate::inventory::{Inventory, Span};
+use crate::report::Report;
+use crate::report::evidence::{self, Circumstances, Evidence, Kind, Outcome as Verdict, Past, Proof, of_reports};
+use crate::runs::{RunFolder, Runs};
 use crate::sources::{self, Unpack};
 use crate::target::Target;
+use crate::text::Values;
 use crate::transport::Ssh;
 use crate::{inventory, playbook};
 
@@ -34,7 +39,7 @@ pub(super) async fn run(globals: &Globals, args: &Drill) -> Result<Exit, Fault> 
     let id = Runs::new_id(&production.inventory.cluster.name, began)?;
     let drills = Drills::new(&production.state);
     let (folder, _working) = drills.begin(&id)?;
-    let order = match order(&production, &drills, &folder, &id).await {
+    let (order, damaged) = match order(&production, &drills, &folder, &id, args.fault).await {
         Ok(order) => order,
         Err(fault) => {
             // Nothing was made, and nothing is to be told of it later.
@@ -44,9 +49,10 @@ pub(super) async fn run(globals: &Globals, args: &Drill) -> Result<Exit, Fault> 
     };
     let record = DrillRecord::planned(order, entry, began);
     folder.write(&record)?;
+    let (stop, progress) = (CancellationToken::new(), Progress::default());
     let mut drill =
-        Rehearsal { production: &production, args, isolation, folder, record, stop: CancellationToken::new() };
-    let signals = tokio::spawn(super::super::session::stop_on_signal(drill.stop.clone()));
+        Rehearsal { production: &production, args, drills, isolation, folder, record, damaged, stop, progress };
+    let signals = tokio::spawn(stop_on_signal(drill.stop.clone()));
     let outcome = drill.rehearse().await;
     signals.abort();
     let gone = drill.take_away().await;
@@ -79,42 +85,65 @@ fn isolation(inventory: &Inventory, entry: &ProviderEntry) -> Result<Isolation, 
     Ok(isolation)
 }
 
-/// What the provider is asked for; the newest snapshot says what the inventory does not.
-async fn order(production: &Session, drills: &Drills, folder: &DrillFolder, id: &str) -> Result<Order, Fault> {
+/// What the provider is asked for; the newest snapshot says what the inventory does not. With it the folder of a damaged
+/// copy, when that is the fault.
+async fn order(
+    production: &Session,
+    drills: &Drills,
+    folder: &DrillFolder,
+    id: &str,
+    fault: Option<fault::Fault>,
+) -> Result<(Order, Option<PathBuf>), Fault> {
     production.face.doing("finding the newest snapshot");
     let inventory = production.inventory.as_ref();
     let unpack = Unpack::from(inventory);
     let search = sources::newest(&inventory.sources, &folder.dir.join("snapshots"), &unpack, &|_, _| {}).await;
-    let claims: Claims = search
+    let chosen = search
         .map_err(|error| Fault::Snapshot {
             message: chain(&error),
             help: "`drctl snapshot list` shows what there is; no target was made".to_owned(),
         })?
-        .chosen
-        .claims;
-    Order::new(id, &folder.dir, &drills.shared(), inventory, &claims)
-        .map_err(|source| Fault::Io { what: format!("make keys in `{}`", folder.dir.display()), source })
+        .chosen;
+    let io = |what: &str, source| Fault::Io { what: format!("{what} in `{}`", folder.dir.display()), source };
+    let damaged = match fault {
+        Some(fault::Fault::CorruptSnapshot) => {
+            let copy = fault::corrupt_copy(&chosen.path, &folder.dir);
+            Some(copy.map_err(|source| io("make a damaged snapshot", source))?)
+        }
+        _ => None,
+    };
+    let order = Order::new(id, &folder.dir, &drills.shared(), inventory, &chosen.claims);
+    Ok((order.map_err(|source| io("make keys", source))?, damaged))
 }
 
 /// A drill from its target's planning to its verdict.
 struct Rehearsal<'a> {
     production: &'a Session,
     args: &'a Drill,
+    drills: Drills,
     isolation: Isolation,
     folder: DrillFolder,
     record: DrillRecord,
+    /// Where a damaged snapshot lies, on a game day.
+    damaged: Option<PathBuf>,
     stop: CancellationToken,
+    progress: Progress,
 }
 
-/// How far a rehearsal came.
-struct Outcome {
-    restored: Restored,
-    level: Level,
-    create: Duration,
+/// What a rehearsal has come to so far.
+#[derive(Debug, Default)]
+struct Progress {
+    create: Option<Duration>,
+    level: Option<Level>,
+    run: Option<RunFolder>,
+    findings: Option<Vec<Finding>>,
+    facts: Values,
+    usual: BTreeMap<String, SignedDuration>,
+    disturbed: Option<Disturbed>,
 }
 
 impl Rehearsal<'_> {
-    async fn rehearse(&mut self) -> Result<Outcome, Fault> {
+    async fn rehearse(&mut self) -> Result<Exit, Fault> {
         let face = Arc::clone(&self.production.face);
         let provider = self.record.provider.provider();
         face.doing(&format!("making a throwaway target: {}", provider.label()));
@@ -135,18 +164,31 @@ impl Rehearsal<'_> {
             })?,
             () = stop.cancelled() => return Err(Fault::Interrupted),
         }
-        let create = begun.elapsed();
+        self.progress.create = Some(begun.elapsed());
         self.record.target = TargetState::Created;
         self.folder.write(&self.record)?;
-        let (session, level) = self.derived(&throwaway, &link).await?;
+        let session = self.derived(&throwaway, &link).await?;
         let site = Site { playbook: None, accept: self.args.site.accept.clone(), take_over: None };
         let asked = Asked { site: &site, question: "", yes: true, stop: self.stop.clone() };
-        let restored = restore(&session, &asked).await?;
-        Ok(Outcome { restored, level, create })
+        let begun = begin(&session, &asked).await?;
+        self.progress.run = Some(begun.folder.clone());
+        self.progress.findings = Some(begun.findings.clone());
+        self.progress.facts = begun.run.facts.values();
+        let disturbing = self.args.fault.filter(|fault| *fault != fault::Fault::CorruptSnapshot);
+        let Some(fault) = disturbing else {
+            let folder = begun.folder.clone();
+            return work(begun.engine, &begun.run, &folder, face.as_ref(), Goal::Rehearsal).await;
+        };
+        let provider = self.record.provider.provider();
+        let game_day = GameDay { fault, provider, order: &self.record.order, folder: &self.folder, link: &link };
+        let disturbed = game_day.work(begun).await?;
+        let exit = disturbed.exit;
+        self.progress.disturbed = Some(disturbed);
+        Ok(exit)
     }
 
     /// What production's files become on this target.
-    async fn derived(&self, throwaway: &Throwaway, link: &Link) -> Result<(Session, Level), Fault> {
+    async fn derived(&mut self, throwaway: &Throwaway, link: &Link) -> Result<Session, Fault> {
         let production = self.production;
         let settings = &production.inventory.drill;
         let derived = |error: derive::DeriveError| Fault::Drill { message: chain(&error), help: DEFECT.to_owned() };
@@ -172,7 +214,8 @@ impl Rehearsal<'_> {
             playbook: Arc::new(playbook),
             playbook_path: production.playbook_path.clone(),
         };
-        Ok((session, level))
+        self.progress.level = Some(level);
+        Ok(session)
     }
 
     async fn offered(&self, inventory: &Inventory) -> Result<Level, Fault> {
@@ -212,18 +255,118 @@ impl Rehearsal<'_> {
         Ok(Some(begun.elapsed()))
     }
 
-    fn conclude(&self, outcome: Result<Outcome, Fault>, gone: Result<Option<Duration>, Fault>) -> Result<Exit, Fault> {
-        let exit = match &outcome {
-            Ok(outcome) if outcome.restored.exit == Exit::Done => Exit::Done,
-            Ok(outcome) if outcome.restored.exit == Exit::Interrupted => Exit::Interrupted,
-            Ok(_) => Exit::RolledBack,
-            Err(_) => Exit::RolledBack,
+    /// The report is written whatever came of it; its verdict is the exit code.
+    fn conclude(&mut self, outcome: Result<Exit, Fault>, gone: Result<Option<Duration>, Fault>) -> Result<Exit, Fault> {
+        let (mut against, mut interrupted) = (Vec::new(), false);
+        let unbegun = match outcome {
+            Ok(exit) => {
+                interrupted = exit == Exit::Interrupted;
+                None
+            }
+            Err(fault) => {
+                interrupted |= matches!(fault, Fault::Interrupted);
+                against.push(format!("{}.", fault.message()));
+                Some(fault)
+            }
         };
-        let gone = gone?;
-        let outcome = outcome?;
-        eprintln!("{:?} {:?} {:?} {}", outcome.level, outcome.create, gone, outcome.restored.folder.id);
-        Ok(exit)
+        let (destroy, left) = match gone {
+            Ok(destroy) => (destroy, None),
+            Err(fault) => {
+                against.push(format!("{}.", fault.message()));
+                (None, Some(fault))
+            }
+        };
+        let evidence = self.evidence(destroy, against)?;
+        let reports = evidence.write_to(&self.folder.dir);
+        self.production.face.drill(&evidence, &self.folder.dir);
+        if let Err(error) = reports {
+            tracing::error!("the reports could not be written: {error}");
+        }
+        match (left, unbegun) {
+            (Some(fault), _) | (None, Some(fault)) => Err(fault),
+            (None, None) if interrupted => Ok(Exit::Interrupted),
+            (None, None) if evidence.verdict.outcome == Verdict::Passed => Ok(Exit::Done),
+            (None, None) => Ok(Exit::RolledBack),
+        }
     }
+
+    fn evidence(&mut self, destroy: Option<Duration>, against: Vec<String>) -> Result<Evidence, Fault> {
+        let order = &self.record.order;
+        let settings = &self.production.inventory.drill;
+        let progress = std::mem::take(&mut self.progress);
+        let (past, unreadable) = of_reports(self.drills.dir(), Kind::Drill, &order.cluster);
+        for (path, reason) in unreadable {
+            tracing::warn!("the report {} cannot be read: {reason}", path.display());
+        }
+        let circumstances = Circumstances {
+            drill: Some(evidence::Rehearsal {
+                id: order.id.clone(),
+                provider: self.record.provider.provider().label(),
+                level: progress.level.map(|level| level.to_string()).unwrap_or_default(),
+                isolation: Some(match &self.isolation {
+                    Isolation::Promised(how) => how.clone(),
+                    Isolation::Unknown => "the owner of the inventory says so (`isolated = \"by me\"`)".to_owned(),
+                }),
+                fault: self.args.fault.map(|fault| fault.to_string()),
+            }),
+            begun: Some(self.record.began),
+            ended: Some(Timestamp::now()),
+            rto_limit: settings.rto.map(Span::duration),
+            rpo_limit: settings.rpo.map(Span::duration),
+            create: progress.create,
+            destroy,
+            against,
+            proofs: self.fault_proof(&progress).into_iter().collect(),
+            findings: progress.findings,
+            facts: progress.facts,
+            usual: usual(&past),
+            past: past.iter().map(Past::of).collect(),
+        };
+        let Some(run) = &progress.run else {
+            return Ok(Evidence::without_run(&order.cluster, &order.hostname, self.record.began, circumstances));
+        };
+        let (state, records) = run.read()?;
+        let report = Report::of(&state, &records);
+        let chosen = run.snapshot(&state.header).ok();
+        Ok(Evidence::of_run(&report, &records, run.journal_sha256().ok(), chosen.as_ref(), circumstances))
+    }
+
+    /// Whether the restore coped with what was broken.
+    fn fault_proof(&self, progress: &Progress) -> Option<Proof> {
+        let fault = self.args.fault?;
+        let (found, passed) = match (&progress.disturbed, fault) {
+            (Some(disturbed), _) => (disturbed.told.clone(), disturbed.as_expected),
+            (None, fault::Fault::CorruptSnapshot) => {
+                let told = progress.findings.iter().flatten().find(|finding| finding.name == "snapshot-passed-over");
+                let found = told.map_or_else(|| "it was not noticed".to_owned(), |finding| finding.message.clone());
+                (found, told.is_some())
+            }
+            (None, _) => ("the run did not come so far".to_owned(), false),
+        };
+        Some(Proof {
+            step: None,
+            name: format!("Game day: {fault}"),
+            how: "It was broken on purpose during the restore".to_owned(),
+            expected: Some(fault.expected().to_owned()),
+            found,
+            passed: Some(passed),
+        })
+    }
+}
+
+/// The mean times of the steps in those before that passed.
+fn usual(past: &[Evidence]) -> BTreeMap<String, SignedDuration> {
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for evidence in past.iter().filter(|evidence| evidence.verdict.outcome == Verdict::Passed) {
+        for step in &evidence.steps {
+            if let Some(seconds) = step.seconds {
+                let (sum, count) = sums.entry(step.name.clone()).or_default();
+                *sum += seconds;
+                *count += 1.0;
+            }
+        }
+    }
+    sums.into_iter().map(|(name, (sum, count))| (name, SignedDuration::from_secs_f64(sum / count))).collect()
 }
 
 const DEFECT: &str = "this is a defect of drctl: both files were read without a fault before";
