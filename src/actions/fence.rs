@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::process::Command;
@@ -83,14 +84,17 @@ impl Action for Fence {
         let through = (cx.inventory.fencing.listen_from == ListenFrom::Target).then_some(transport.as_ref());
         let until = Instant::now() + self.quiet_for.duration();
         loop {
-            for address in addresses(cx.inventory) {
-                if answers(&address, through).await {
-                    return Err(ActionError::Unexpected {
-                        what: format!("the old control plane at {address}"),
-                        expected: "silence".to_owned(),
-                        found: "an accepted connection".to_owned(),
-                    });
-                }
+            // All at once: an address that is silent takes its time.
+            let heard = addresses(cx.inventory).into_iter().map(async |address| {
+                let answers = answers(&address, through).await;
+                (address, answers)
+            });
+            if let Some((address, _)) = join_all(heard).await.into_iter().find(|(_, answers)| *answers) {
+                return Err(ActionError::Unexpected {
+                    what: format!("the old control plane at {address}"),
+                    expected: "silence".to_owned(),
+                    found: "an accepted connection".to_owned(),
+                });
             }
             if Instant::now() >= until {
                 return Ok(Outcome::Done(Values::new()));

@@ -2,6 +2,7 @@
 
 use super::{Look, Purpose};
 use crate::actions::Finding;
+use crate::inventory::ListenFrom;
 
 pub(super) fn check(look: &Look) -> Vec<Finding> {
     look.answers
@@ -12,6 +13,14 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
             }
             let said =
                 format!("something answers at {}: the control plane is not dead, or its address is taken", answer.address);
+            if look.inventory.fencing.listen_from == ListenFrom::Target && look.purpose == Purpose::Restore {
+                return Finding::error(
+                    "old-control-plane-answers",
+                    format!("as the target sees it, {said}"),
+                    "the target's network must lead to nothing of the living cluster: a drill on it could destroy the \
+                     cluster's data; in a real restore switch the old control plane off",
+                );
+            }
             match (look.purpose, &look.inventory.fencing.command) {
                 (Purpose::Ask, _) => Finding::warning(
                     "old-control-plane-answers",

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::engine::{Listener, chain};
@@ -149,9 +150,8 @@ async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<
 }
 
 async fn probe(inventory: &Inventory, through: Option<&dyn Transport>) -> Vec<Answer> {
-    let mut found = Vec::new();
-    for address in std::iter::once(&inventory.cluster.endpoint).chain(&inventory.fencing.must_not_answer) {
-        found.push(Answer { address: address.clone(), answers: answers(address, through).await });
-    }
-    found
+    let addresses = std::iter::once(&inventory.cluster.endpoint).chain(&inventory.fencing.must_not_answer);
+    let asked =
+        addresses.map(async |address| Answer { address: address.clone(), answers: answers(address, through).await });
+    join_all(asked).await
 }

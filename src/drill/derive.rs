@@ -1,7 +1,7 @@
 //! The inventory and the playbook of a drill: production's own texts, with as little changed as isolation needs.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use thiserror::Error;
 use toml::{Table, Value};
@@ -29,8 +29,10 @@ pub struct Site<'a> {
     pub throwaway: &'a Throwaway,
     /// Where the link to it is entered.
     pub entrance: SocketAddr,
+    /// Addresses of the living cluster that must be silent, besides those that the inventory names.
+    pub production: &'a [String],
     /// A folder of snapshots that is looked into besides production's.
-    pub more_snapshots: Option<PathBuf>,
+    pub more_snapshots: Option<&'a Path>,
 }
 
 /// Production's inventory with the throwaway target in place of the real one.
@@ -53,11 +55,15 @@ pub fn inventory(text: &str, site: &Site<'_>) -> Result<String, DeriveError> {
     let fencing = table(&mut root, "fencing");
     fencing.remove("command");
     fencing.insert("listen_from".to_owned(), text_value("target"));
+    let silent = fencing.entry("must_not_answer").or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(silent) = silent {
+        silent.extend(site.production.iter().map(text_value));
+    }
     // A failed drill is looked at where it stands; its target is thrown away in any case.
     table(&mut root, "policy").insert("on_failure".to_owned(), text_value("stop"));
     root.remove("state");
     root.remove("drill");
-    if let (Some(folder), Some(Value::Array(sources))) = (&site.more_snapshots, root.get_mut("snapshots")) {
+    if let (Some(folder), Some(Value::Array(sources))) = (site.more_snapshots, root.get_mut("snapshots")) {
         let path = Table::from_iter([("path".to_owned(), text_value(folder.display()))]);
         sources.push(Value::Table(Table::from_iter([("folder".to_owned(), Value::Table(path))])));
     }

@@ -38,6 +38,8 @@ pub struct Order {
     pub shared: PathBuf,
 }
 
+/// How many addresses of the living cluster are tried.
+const MOST_STRANGERS: usize = 16;
 /// How the name of a control plane that nobody remembers begins.
 const NAMELESS: &str = "control-plane";
 /// Where a control plane lives that has no address that anybody knows.
@@ -76,6 +78,24 @@ impl Order {
             shared: shared.to_owned(),
         };
         Ok(order)
+    }
+
+    /// Addresses of the living cluster at which nothing may answer from within the drill's network: kubelets of its nodes,
+    /// and etcd of other control planes.
+    pub fn strangers(&self, claims: &Claims) -> Vec<String> {
+        let own = |host: &str| host.parse().is_ok_and(|address: IpAddr| self.addresses.contains(&address));
+        let nodes = claims.nodes.iter().flat_map(|node| &node.addresses);
+        let kubelets = nodes.filter(|address| address.kind == "InternalIP" && !own(&address.address));
+        let kubelets =
+            kubelets.filter_map(|address| Some(std::net::SocketAddr::new(address.address.parse().ok()?, 10250)));
+        let members = claims.members.iter().flat_map(|member| &member.client_urls);
+        let members = members.filter_map(|url| url.split_once("://")?.1.trim_end_matches('/').parse().ok());
+        let members = members.filter(|address: &std::net::SocketAddr| !self.addresses.contains(&address.ip()));
+        let mut found: Vec<String> = kubelets.chain(members).map(|address| address.to_string()).collect();
+        found.sort();
+        found.dedup();
+        found.truncate(MOST_STRANGERS);
+        found
     }
 
     /// The private key that logs in.

@@ -39,7 +39,7 @@ pub(super) async fn run(globals: &Globals, args: &Drill) -> Result<Exit, Fault> 
     let id = Runs::new_id(&production.inventory.cluster.name, began)?;
     let drills = Drills::new(&production.state);
     let (folder, _working) = drills.begin(&id)?;
-    let (order, damaged) = match order(&production, &drills, &folder, &id, args.fault).await {
+    let (order, found) = match order(&production, &drills, &folder, &id, args.fault).await {
         Ok(order) => order,
         Err(fault) => {
             // Nothing was made, and nothing is to be told of it later.
@@ -51,7 +51,7 @@ pub(super) async fn run(globals: &Globals, args: &Drill) -> Result<Exit, Fault> 
     folder.write(&record)?;
     let (stop, progress) = (CancellationToken::new(), Progress::default());
     let mut drill =
-        Rehearsal { production: &production, args, drills, isolation, folder, record, damaged, stop, progress };
+        Rehearsal { production: &production, args, drills, isolation, folder, record, found, stop, progress };
     let signals = tokio::spawn(stop_on_signal(drill.stop.clone()));
     let outcome = drill.rehearse().await;
     signals.abort();
@@ -85,15 +85,22 @@ fn isolation(inventory: &Inventory, entry: &ProviderEntry) -> Result<Isolation, 
     Ok(isolation)
 }
 
-/// What the provider is asked for; the newest snapshot says what the inventory does not. With it the folder of a damaged
-/// copy, when that is the fault.
+/// What a drill needs besides its target.
+struct Found {
+    /// Addresses of the living cluster that the target must not reach.
+    production: Vec<String>,
+    /// Where a damaged snapshot lies, on a game day.
+    damaged: Option<PathBuf>,
+}
+
+/// What the provider is asked for; the newest snapshot says what the inventory does not.
 async fn order(
     production: &Session,
     drills: &Drills,
     folder: &DrillFolder,
     id: &str,
     fault: Option<fault::Fault>,
-) -> Result<(Order, Option<PathBuf>), Fault> {
+) -> Result<(Order, Found), Fault> {
     production.face.doing("finding the newest snapshot");
     let inventory = production.inventory.as_ref();
     let unpack = Unpack::from(inventory);
@@ -113,7 +120,8 @@ async fn order(
         _ => None,
     };
     let order = Order::new(id, &folder.dir, &drills.shared(), inventory, &chosen.claims);
-    Ok((order.map_err(|source| io("make keys", source))?, damaged))
+    let order = order.map_err(|source| io("make keys", source))?;
+    Ok((order.clone(), Found { production: order.strangers(&chosen.claims), damaged }))
 }
 
 /// A drill from its target's planning to its verdict.
@@ -124,8 +132,7 @@ struct Rehearsal<'a> {
     isolation: Isolation,
     folder: DrillFolder,
     record: DrillRecord,
-    /// Where a damaged snapshot lies, on a game day.
-    damaged: Option<PathBuf>,
+    found: Found,
     stop: CancellationToken,
     progress: Progress,
 }
@@ -138,7 +145,6 @@ struct Progress {
     run: Option<RunFolder>,
     findings: Option<Vec<Finding>>,
     facts: Values,
-    usual: BTreeMap<String, SignedDuration>,
     disturbed: Option<Disturbed>,
 }
 
@@ -192,8 +198,13 @@ impl Rehearsal<'_> {
         let production = self.production;
         let settings = &production.inventory.drill;
         let derived = |error: derive::DeriveError| Fault::Drill { message: chain(&error), help: DEFECT.to_owned() };
-        let site =
-            derive::Site { order: &self.record.order, throwaway, entrance: link.address(), more_snapshots: None };
+        let site = derive::Site {
+            order: &self.record.order,
+            throwaway,
+            entrance: link.address(),
+            production: &self.found.production,
+            more_snapshots: self.found.damaged.as_deref(),
+        };
         let inventory_text = derive::inventory(&production.inventory_text, &site).map_err(derived)?;
         let path = production.inventory_path.display().to_string();
         let absolute = std::path::absolute(&production.inventory_path).unwrap_or_default();
@@ -316,7 +327,7 @@ impl Rehearsal<'_> {
             create: progress.create,
             destroy,
             against,
-            proofs: self.fault_proof(&progress).into_iter().collect(),
+            proofs: isolation_proof(&progress).into_iter().chain(self.fault_proof(&progress)).collect(),
             findings: progress.findings,
             facts: progress.facts,
             usual: usual(&past),
@@ -352,6 +363,20 @@ impl Rehearsal<'_> {
             passed: Some(passed),
         })
     }
+}
+
+/// That production was out of reach, seen from the target.
+fn isolation_proof(progress: &Progress) -> Option<Proof> {
+    let named = |name: &str| progress.findings.iter().flatten().filter(|finding| finding.name == name).count();
+    let (silent, answering) = (named("old-control-plane"), named("old-control-plane-answers"));
+    (silent + answering > 0).then(|| Proof {
+        step: None,
+        name: "Production is out of reach".to_owned(),
+        how: "The target tried to connect to the addresses of the living cluster".to_owned(),
+        expected: Some("silence".to_owned()),
+        found: format!("{silent} silent, {answering} that answer"),
+        passed: Some(answering == 0),
+    })
 }
 
 /// The mean times of the steps in those before that passed.
