@@ -52,6 +52,9 @@ pub struct Inventory {
     /// Where runs are recorded.
     #[serde(default)]
     pub state: State,
+    /// What is made of reports besides their files.
+    #[serde(default)]
+    pub report: Reporting,
 }
 
 /// The cluster that is brought back.
@@ -236,4 +239,24 @@ pub struct Fencing {
 pub struct State {
     /// The folder of journals (default `$XDG_STATE_HOME/drctl`, else `~/.local/state/drctl`).
     pub dir: Option<PathBuf>,
+}
+
+/// What is made of reports besides their files.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reporting {
+    /// What signs them, as `ssh-keygen -Y verify` checks it.
+    pub sign: Option<SigningKey>,
+    /// The folder of `node_exporter`'s textfile collector; metrics are written there for Prometheus.
+    pub metrics: Option<PathBuf>,
+}
+
+/// A key that signs reports.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKey {
+    /// The private key file; or a public one, whose private half the SSH agent has.
+    pub key: PathBuf,
+    /// The passphrase of that key.
+    pub passphrase: Option<SecretRef>,
 }
