@@ -5,6 +5,7 @@ pub(crate) mod ask;
 mod check;
 mod completions;
 mod core_dumps;
+mod evidence;
 mod exit;
 mod man;
 mod pki;

@@ -13,7 +13,7 @@ use crate::engine::{Engine, Listener, Run, chain};
 use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
 use crate::journal::Journal;
 use crate::plan::Plan;
-use crate::runs::{Frozen, RunFolder};
+use crate::runs::{Frozen, RunFolder, Seen};
 use crate::sources::Chosen;
 use crate::target::TargetError;
 
@@ -41,6 +41,10 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
         return Err(not_held(&folder, &mut journal, fault));
     }
     session.face.record(&record);
+    let seen = Seen { findings, facts: target.facts.values() };
+    if let Err(error) = folder.keep_seen(&seen) {
+        session.face.warn(&format!("the report will lack what the checks found: {}", chain(&error)));
+    }
     let run = Run {
         inventory: Arc::clone(&look.inventory),
         playbook: Arc::clone(&look.playbook),
@@ -54,7 +58,7 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
         stop: CancellationToken::new(),
     };
     let engine = Engine::new(run.clone(), journal, state);
-    work(engine, &run, &folder, session.face.as_ref(), false).await
+    work(engine, &run, (&session.runs(), &folder), session.face.as_ref(), false).await
 }
 
 /// A run without the lock never was; but when the link broke, the target may have given it all the same, and only this

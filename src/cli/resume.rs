@@ -15,7 +15,8 @@ pub(super) async fn run(globals: &Globals, args: &Resume) -> Result<Exit, Fault>
             help: format!("`drctl show {}` tells how", taken_up.folder.id),
         });
     }
+    let runs = taken_up.runs();
     let (mut engine, run, folder, face) = taken_up.engine().await?;
     engine.note(Event::Resumed { direction })?;
-    work(engine, &run, &folder, face.as_ref(), false).await
+    work(engine, &run, (&runs, &folder), face.as_ref(), false).await
 }

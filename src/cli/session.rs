@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Globals, Site};
+use super::evidence;
 use super::exit::{Exit, Fault, next_steps};
 use crate::actions::Finding;
 use crate::check::{self, Look, Purpose, TargetLook};
@@ -176,7 +177,7 @@ pub(super) async fn hold(target: &Target, runs: &Runs, take_over: Option<&str>) 
 pub(super) async fn work(
     mut engine: Engine,
     run: &Run,
-    folder: &RunFolder,
+    (runs, folder): (&Runs, &RunFolder),
     face: &dyn Face,
     asked: bool,
 ) -> Result<Exit, Fault> {
@@ -193,7 +194,8 @@ pub(super) async fn work(
         drop(tokio::time::timeout(GOODBYE, run.target.stop()).await);
     }
     let (state, records) = folder.read()?;
-    face.report(&Report::of(&state, &records), &next_steps(&left, &folder.id));
+    let written = evidence::keep(folder, runs, &run.inventory.report, face).await;
+    face.report(&Report::of(&state, &records), written.as_ref(), &next_steps(&left, &folder.id));
     Ok(exit)
 }
 

@@ -50,13 +50,18 @@ impl TakenUp {
         Ok(Self { face, folder, state, journal, inventory, playbook, snapshot, state_dir })
     }
 
+    /// All runs of this controller, this one among them.
+    pub(super) fn runs(&self) -> Runs {
+        Runs::new(&self.state_dir)
+    }
+
     /// Connects, takes the lock, and is ready to work.
     pub(super) async fn engine(self) -> Result<(Engine, Run, RunFolder, Arc<dyn Face>), Fault> {
         self.face.doing(&format!("connecting to {}", self.state.header.host));
         let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::OutOfReach(error.into()))?;
         let target = Target::new(Arc::new(ssh), &self.folder.id);
         let facts = target.facts(crate::check::PATHS).await.map_err(Fault::OutOfReach)?;
-        hold(&target, &Runs::new(&self.state_dir), None).await.map_err(|fault| match fault {
+        hold(&target, &self.runs(), None).await.map_err(|fault| match fault {
             Fault::Target(error) => Fault::OutOfReach(error),
             fault => fault,
         })?;

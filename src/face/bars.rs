@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Face, finding_lines, record_line};
+use super::{Face, finding_lines, record_line, report_text};
 use crate::actions::Finding;
 use crate::engine::Listener;
 use crate::event::{Event, Live};
 use crate::journal::Record;
 use crate::plan::Plan;
-use crate::report::{Report, human_seconds};
+use crate::report::{Report, Written, human_seconds};
 
 /// How many lines of a command's output are shown under its step.
 const TAIL: usize = 4;
@@ -177,11 +177,13 @@ impl Face for Bars {
         self.print(&format!("\n{plan}"));
     }
 
-    fn report(&self, report: &Report, next: &[String]) {
+    fn warn(&self, warning: &str) {
         self.end();
-        self.print(&format!("\n{report}"));
-        for next in next {
-            self.print(&format!("next     {next}"));
-        }
+        self.print(&format!("  {} {warning}", style("warn ").for_stderr().yellow()));
+    }
+
+    fn report(&self, report: &Report, written: Option<&Written>, next: &[String]) {
+        self.end();
+        self.print(&report_text(report, written, next));
     }
 }

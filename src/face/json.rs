@@ -12,7 +12,7 @@ use crate::engine::{Listener, chain};
 use crate::event::{FORMAT, Live};
 use crate::journal::{JournalError, Record};
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::{Report, Written};
 
 /// NDJSON.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ struct Version {
 #[derive(Serialize)]
 struct Ended<'a> {
     report: &'a Report,
+    written: Option<&'a Written>,
     next: &'a [String],
 }
 
@@ -70,7 +71,7 @@ fn write<T: Serialize>(line: &Line<'_, T>) {
 
 /// The line of a run that is over or left, for commands that only read journals.
 pub fn report_line(report: &Report) -> String {
-    let data = Ended { report, next: &[] };
+    let data = Ended { report, written: None, next: &[] };
     // A report is made of text, numbers and times: writing it cannot fail.
     serde_json::to_string(&Line { kind: "report", at: report.last, data: &data }).unwrap_or_default()
 }
@@ -116,7 +117,11 @@ impl Face for Json {
         line("plan", Timestamp::now(), plan);
     }
 
-    fn report(&self, report: &Report, next: &[String]) {
-        line("report", Timestamp::now(), &Ended { report, next });
+    fn warn(&self, warning: &str) {
+        line("warning", Timestamp::now(), &warning);
+    }
+
+    fn report(&self, report: &Report, written: Option<&Written>, next: &[String]) {
+        line("report", Timestamp::now(), &Ended { report, written, next });
     }
 }

@@ -11,7 +11,7 @@ use console::style;
 use crate::actions::{Finding, Severity};
 use crate::engine::Listener;
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::{Report, Written};
 
 pub use bars::Bars;
 pub use json::{Json, report_line, unreadable_line};
@@ -25,8 +25,10 @@ pub trait Face: Listener {
     fn findings(&self, findings: &[Finding]);
     /// What a run would do.
     fn plan(&self, plan: &Plan);
-    /// What became of a run, and what to do next.
-    fn report(&self, report: &Report, next: &[String]);
+    /// Something that went wrong and stops nothing.
+    fn warn(&self, warning: &str);
+    /// What became of a run, where its report is kept, and what to do next.
+    fn report(&self, report: &Report, written: Option<&Written>, next: &[String]);
 }
 
 /// The face for an output form and the terminal that is there, or not.
@@ -37,6 +39,18 @@ pub fn face(json: bool, verbose: bool) -> Arc<dyn Face> {
         (false, true) => Arc::new(Bars::new(verbose)),
         (false, false) => Arc::new(Plain::new(verbose)),
     }
+}
+
+/// What became of a run, for people.
+fn report_text(report: &Report, written: Option<&Written>, next: &[String]) -> String {
+    let mut text = format!("\n{report}");
+    if let Some(written) = written {
+        text.push_str(&format!("\nreport   {}", written.html.display()));
+    }
+    for next in next {
+        text.push_str(&format!("\nnext     {next}"));
+    }
+    text
 }
 
 /// A finding for people.

@@ -4,13 +4,13 @@ use std::io::Write as _;
 
 use jiff::Timestamp;
 
-use super::{Face, finding_lines, record_line};
+use super::{Face, finding_lines, record_line, report_text};
 use crate::actions::Finding;
 use crate::engine::Listener;
 use crate::event::{Event, Live};
 use crate::journal::Record;
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::{Report, Written};
 
 /// Plain lines.
 #[derive(Debug)]
@@ -72,10 +72,11 @@ impl Face for Plain {
         line(&plan.to_string());
     }
 
-    fn report(&self, report: &Report, next: &[String]) {
-        line(&format!("\n{report}"));
-        for next in next {
-            line(&format!("next     {next}"));
-        }
+    fn warn(&self, warning: &str) {
+        timed(Timestamp::now(), &format!("warning  {warning}"));
+    }
+
+    fn report(&self, report: &Report, written: Option<&Written>, next: &[String]) {
+        line(&report_text(report, written, next));
     }
 }

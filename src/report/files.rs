@@ -21,7 +21,7 @@ const FOR_ALL: u32 = 0o644;
 
 /// A report's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct Written {
     /// For a browser, and for paper.
     pub html: PathBuf,
     /// For tickets and repositories.
@@ -41,11 +41,11 @@ enum FileError {
 }
 
 /// Writes all forms, signs them, and tells Prometheus. No report is worth a run: what could not be done is only told,
-/// as sentences. Nothing is kept when the files themselves could not be written.
-pub async fn keep(folder: &Path, evidence: &Evidence, settings: &Reporting) -> (Option<Kept>, Vec<String>) {
+/// as sentences. Nothing is answered when the files themselves could not be written.
+pub async fn keep(folder: &Path, evidence: &Evidence, settings: &Reporting) -> (Option<Written>, Vec<String>) {
     let mut warnings = Vec::new();
     let mut told = |what: &str, error: &FileError| warnings.push(format!("{what}: {}", chain(error)));
-    let mut kept = None;
+    let mut written = None;
     match write(folder, evidence) {
         Err(error) => told("the report is not kept", &error),
         Ok((mut files, contents)) => {
@@ -55,7 +55,7 @@ pub async fn keep(folder: &Path, evidence: &Evidence, settings: &Reporting) -> (
                     Err(error) => told("the report is not signed", &error),
                 }
             }
-            kept = Some(files);
+            written = Some(files);
         }
     }
     if let Some(folder) = &settings.metrics
@@ -63,22 +63,22 @@ pub async fn keep(folder: &Path, evidence: &Evidence, settings: &Reporting) -> (
     {
         told("the metrics are not written", &error);
     }
-    (kept, warnings)
+    (written, warnings)
 }
 
 type Contents = [(PathBuf, String); 3];
 
 /// The three files, and what is in each.
-fn write(folder: &Path, evidence: &Evidence) -> Result<(Kept, Contents), FileError> {
+fn write(folder: &Path, evidence: &Evidence) -> Result<(Written, Contents), FileError> {
     let path = |form: &str| folder.join(format!("report.{form}"));
     let json_text = evidence
         .json()
         .map_err(|error| FileError::Write { path: path("json"), source: std::io::Error::other(error) })?;
-    let kept = Kept { html: path("html"), markdown: path("md"), json: path("json"), signed: false };
+    let written = Written { html: path("html"), markdown: path("md"), json: path("json"), signed: false };
     let contents = [
-        (kept.json.clone(), json_text),
-        (kept.markdown.clone(), markdown(evidence)),
-        (kept.html.clone(), html(evidence)),
+        (written.json.clone(), json_text),
+        (written.markdown.clone(), markdown(evidence)),
+        (written.html.clone(), html(evidence)),
     ];
     for (path, text) in &contents {
         // A signature of what was there before would call this one forged.
@@ -90,7 +90,7 @@ fn write(folder: &Path, evidence: &Evidence) -> Result<(Kept, Contents), FileErr
         }
         place(path, text, PRIVATE)?;
     }
-    Ok((kept, contents))
+    Ok((written, contents))
 }
 
 async fn sign(signing: &SigningKey, contents: &Contents) -> Result<(), FileError> {

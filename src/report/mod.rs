@@ -12,7 +12,7 @@ mod words;
 
 pub use by_hand::ByHand;
 pub use evidence::{Circumstances, Evidence};
-pub use files::{Kept, keep};
+pub use files::{Written, keep};
 pub use html::html;
 pub use markdown::markdown;
 pub use signature::{NAMESPACE, SignError, Signer};
