@@ -11,7 +11,7 @@ pub(crate) fn create(lab: &Lab, host: &str) -> String {
         "set -e; export DRCTL_LAB_HUB={hub}; order=$(cat); lab={program}
          key=$(printf %s \"$order\" | sed 's/.*\"public_key\":\"\\([^\"]*\\)\".*/\\1/')
          [ \"$($lab field {host} ip 2>/dev/null)\" ] || $lab up {host} light 10.77.0.12 --hostname master --etcd 3.5 >&2
-         $lab enter {host} sh -c \"echo '$key' >>/root/.ssh/authorized_keys\"
+         $lab enter {host} sh -c \"umask 077; mkdir -p /root/.ssh; echo '$key' >>/root/.ssh/authorized_keys\"
          printf '{{\"host\": \"%s\", \"host_key\": \"%s\"}}' \"$($lab field {host} ip)\" \"$($lab field {host} fingerprint)\"\n"
     )
 }
