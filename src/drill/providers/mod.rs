@@ -2,6 +2,7 @@
 
 mod command;
 mod namespace;
+mod qemu;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 pub use command::Command;
 pub use namespace::Namespace;
+pub use qemu::Qemu;
 
 use super::link::Way;
 use super::order::Order;
@@ -24,6 +26,8 @@ use super::order::Order;
 pub enum ProviderEntry {
     /// Namespaces of the controller itself, over a root folder: up in about a second.
     Namespace(Namespace),
+    /// A virtual machine: isolated like no other, up in half a minute.
+    Qemu(Qemu),
     /// Commands of the user's own: a cloud's, a hypervisor's, Terraform.
     Command(Command),
 }
@@ -97,6 +101,7 @@ impl ProviderEntry {
     pub fn provider(&self) -> &dyn Provider {
         match self {
             Self::Namespace(namespace) => namespace,
+            Self::Qemu(qemu) => qemu,
             Self::Command(command) => command,
         }
     }
@@ -105,6 +110,7 @@ impl ProviderEntry {
     pub(crate) fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
             Self::Namespace(namespace) => namespace.paths(),
+            Self::Qemu(qemu) => qemu.paths(),
             Self::Command(_) => Vec::new(),
         }
     }
