@@ -1,6 +1,7 @@
 //! Where throwaway targets come from. One file and one line in [`ProviderEntry`] for each.
 
 mod command;
+mod container;
 mod namespace;
 mod qemu;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use command::Command;
+pub use container::Container;
 pub use namespace::Namespace;
 pub use qemu::Qemu;
 
@@ -28,6 +30,8 @@ pub enum ProviderEntry {
     Namespace(Namespace),
     /// A virtual machine: isolated like no other, up in half a minute.
     Qemu(Qemu),
+    /// A container of an engine on the controller.
+    Container(Container),
     /// Commands of the user's own: a cloud's, a hypervisor's, Terraform.
     Command(Command),
 }
@@ -102,6 +106,7 @@ impl ProviderEntry {
         match self {
             Self::Namespace(namespace) => namespace,
             Self::Qemu(qemu) => qemu,
+            Self::Container(container) => container,
             Self::Command(command) => command,
         }
     }
@@ -111,7 +116,7 @@ impl ProviderEntry {
         match self {
             Self::Namespace(namespace) => namespace.paths(),
             Self::Qemu(qemu) => qemu.paths(),
-            Self::Command(_) => Vec::new(),
+            Self::Container(_) | Self::Command(_) => Vec::new(),
         }
     }
 }

@@ -69,8 +69,7 @@ pub struct Boot {
     /// Its initial ramdisk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initrd: Option<PathBuf>,
-    /// Its command line (default `root=/dev/vda console=ttyS0`).
-    #[serde(default = "command_line")]
+    /// Its command line, such as `root=/dev/vda1 console=ttyS0`.
     pub append: String,
 }
 
@@ -89,10 +88,6 @@ fn two() -> u16 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_two(count: &u16) -> bool {
     *count == two()
-}
-
-fn command_line() -> String {
-    "root=/dev/vda console=ttyS0".to_owned()
 }
 
 const DISK: &str = "disk.qcow2";
@@ -199,8 +194,8 @@ impl Qemu {
         let image = std::fs::canonicalize(&self.image).map_err(|error| ProviderError::new(&what, error))?;
         let mut info = tokio::process::Command::new("qemu-img");
         info.args(["info", "--force-share", "--output=json"]).arg(&image);
-        let about: serde_json::Value = serde_json::from_slice(&run(&mut info, &what).await?)
-            .map_err(|error| ProviderError::new(&what, error))?;
+        let about: serde_json::Value =
+            serde_json::from_slice(&run(&mut info, &what).await?).map_err(|error| ProviderError::new(&what, error))?;
         let format = about["format"].as_str().unwrap_or("raw");
         let mut create = tokio::process::Command::new("qemu-img");
         create.args(["create", "-q", "-f", "qcow2", "-F", format, "-b"]).arg(&image).arg(order.dir.join(DISK));
@@ -415,7 +410,9 @@ async fn run(command: &mut tokio::process::Command, what: &str) -> Result<Vec<u8
     let output = command.stdin(Stdio::null()).output().await.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => ProviderError::new(
             what,
-            format!("the program `{program}` is not on this machine: install QEMU (Debian: qemu-system-x86, qemu-utils)"),
+            format!(
+                "the program `{program}` is not on this machine: install QEMU (Debian: qemu-system-x86, qemu-utils)"
+            ),
         ),
         _ => ProviderError::new(what, format!("`{program}`: {error}")),
     })?;
