@@ -164,6 +164,20 @@ pub(super) enum DrillCommand {
 pub(super) struct Show {
     /// The run, or how its id begins
     pub(super) run: String,
+    /// Print the whole report in this form, made anew from the journal
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(super) report: Option<ReportForm>,
+}
+
+/// A form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportForm {
+    /// For a browser, and for paper
+    Html,
+    /// For tickets and repositories
+    Markdown,
+    /// For programs
+    Json,
 }
 
 #[derive(Debug, clap::Args)]

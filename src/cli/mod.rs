@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod core_dumps;
 mod drill;
+mod evidence;
 mod exit;
 mod man;
 mod pki;

@@ -14,7 +14,7 @@ use crate::engine::{Engine, Listener, Run, chain};
 use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
 use crate::journal::Journal;
 use crate::plan::Plan;
-use crate::runs::{Frozen, RunFolder};
+use crate::runs::{Frozen, RunFolder, Seen};
 use crate::sources::Chosen;
 use crate::target::TargetError;
 
@@ -25,7 +25,7 @@ pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault
     let asked = Asked { site: &args.site, question: &question, yes: args.yes, stop: CancellationToken::new() };
     let begun = begin(&session, &asked).await?;
     let folder = begun.folder;
-    work(begun.engine, &begun.run, &folder, session.face.as_ref(), Goal::Restore).await
+    work(begun.engine, &begun.run, (&session.runs(), &folder), session.face.as_ref(), Goal::Restore).await
 }
 
 /// What a restore is asked to do.
@@ -68,6 +68,10 @@ pub(super) async fn begin(session: &Session, asked: &Asked<'_>) -> Result<Begun,
         return Err(not_held(&folder, &mut journal, fault));
     }
     session.face.record(&record);
+    let seen = Seen { findings: findings.clone(), facts: target.facts.values() };
+    if let Err(error) = folder.keep_seen(&seen) {
+        session.face.warn(&format!("the report will lack what the checks found: {}", chain(&error)));
+    }
     let run = Run {
         inventory: Arc::clone(&look.inventory),
         playbook: Arc::clone(&look.playbook),

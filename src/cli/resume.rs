@@ -15,7 +15,8 @@ pub(super) async fn run(globals: &Globals, args: &Resume) -> Result<Exit, Fault>
         taken_up.tell()?;
         return Ok(Exit::of(&Left::Ended(ending), false));
     }
+    let runs = taken_up.runs();
     let (mut engine, run, folder, face) = taken_up.engine().await?;
     engine.note(Event::Resumed { direction })?;
-    work(engine, &run, &folder, face.as_ref(), Goal::Restore).await
+    work(engine, &run, (&runs, &folder), face.as_ref(), Goal::Restore).await
 }

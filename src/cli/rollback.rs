@@ -25,10 +25,11 @@ pub(super) async fn run(globals: &Globals, args: &Rollback) -> Result<Exit, Faul
     let question = format!("Undo run {id} on {}?", taken_up.state.header.host);
     confirm(taken_up.face.as_ref(), &question, args.yes)?;
     let turned = taken_up.state.direction == Direction::Back;
+    let runs = taken_up.runs();
     let (mut engine, run, folder, face) = taken_up.engine().await?;
     engine.note(Event::Resumed { direction: Direction::Back })?;
     if !turned {
         engine.note(Event::RollbackStarted { reason: "asked for".to_owned() })?;
     }
-    work(engine, &run, &folder, face.as_ref(), Goal::Rollback).await
+    work(engine, &run, (&runs, &folder), face.as_ref(), Goal::Rollback).await
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Globals, Site};
+use super::evidence;
 use super::exit::{Exit, Fault, next_steps};
 use crate::actions::Finding;
 use crate::check::{self, Look, Purpose, TargetLook};
@@ -194,7 +195,7 @@ pub(super) enum Goal {
 pub(super) async fn work(
     mut engine: Engine,
     run: &Run,
-    folder: &RunFolder,
+    (runs, folder): (&Runs, &RunFolder),
     face: &dyn Face,
     goal: Goal,
 ) -> Result<Exit, Fault> {
@@ -211,9 +212,14 @@ pub(super) async fn work(
         drop(tokio::time::timeout(GOODBYE, run.target.stop()).await);
     }
     let (state, records) = folder.read()?;
-    // What comes next in a rehearsal is that its target goes.
-    let next = if goal == Goal::Rehearsal { Vec::new() } else { next_steps(&left, &folder.id) };
-    face.report(&Report::of(&state, &records), &next);
+    // A rehearsal writes its own report, and what comes next in it is that its target goes.
+    let (written, next) = match goal {
+        Goal::Rehearsal => (None, Vec::new()),
+        Goal::Restore | Goal::Rollback => {
+            (evidence::keep(folder, runs, &run.inventory.report, face).await, next_steps(&left, &folder.id))
+        }
+    };
+    face.report(&Report::of(&state, &records), written.as_ref(), &next);
     Ok(exit)
 }
 

@@ -1,23 +1,42 @@
-//! `drctl show RUN`: its timeline.
+//! `drctl show RUN`: its timeline, or its whole report.
 
 use std::io::Write as _;
 
-use super::args::{Globals, Show};
+use super::args::{Globals, ReportForm, Show};
+use super::evidence;
 use super::exit::{Exit, Fault};
 use super::session::state_dir;
-use crate::report::Report;
-use crate::runs::Runs;
+use crate::report::{Report, html, markdown};
+use crate::runs::{RunFolder, Runs};
 
 pub(super) fn run(globals: &Globals, args: &Show) -> Result<Exit, Fault> {
-    let folder = Runs::new(&state_dir(globals)?).find(&args.run)?;
-    let (state, records) = folder.read()?;
-    let report = Report::of(&state, &records);
-    let text = if globals.json() {
-        crate::face::report_line(&report)
-    } else {
-        format!("{report}\njournal  {}", folder.journal().display())
+    let runs = Runs::new(&state_dir(globals)?);
+    let folder = runs.find(&args.run)?;
+    let text = match args.report {
+        Some(form) => report(&folder, &runs, form)?,
+        None => timeline(globals, &folder)? + "\n",
     };
-    writeln!(std::io::stdout(), "{text}")
+    write!(std::io::stdout(), "{text}")
         .map_err(|source| Fault::Io { what: "write to standard output".to_owned(), source })?;
     Ok(Exit::Done)
+}
+
+fn timeline(globals: &Globals, folder: &RunFolder) -> Result<String, Fault> {
+    let (state, records) = folder.read()?;
+    let report = Report::of(&state, &records);
+    if globals.json() {
+        return Ok(crate::face::report_line(&report));
+    }
+    Ok(format!("{report}\njournal  {}", folder.journal().display()))
+}
+
+fn report(folder: &RunFolder, runs: &Runs, form: ReportForm) -> Result<String, Fault> {
+    let evidence = evidence::of(folder, runs)?;
+    Ok(match form {
+        ReportForm::Html => html(&evidence),
+        ReportForm::Markdown => markdown(&evidence),
+        ReportForm::Json => evidence
+            .json()
+            .map_err(|error| Fault::Io { what: "write the report".to_owned(), source: std::io::Error::other(error) })?,
+    })
 }

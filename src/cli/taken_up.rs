@@ -55,8 +55,13 @@ impl TakenUp {
     pub(super) fn tell(&self) -> Result<(), Fault> {
         let (state, records) = self.folder.read()?;
         let next = format!("nothing: the run has ended; `drctl show {}` tells it whole", self.folder.id);
-        self.face.report(&Report::of(&state, &records), &[next]);
+        self.face.report(&Report::of(&state, &records), None, &[next]);
         Ok(())
+    }
+
+    /// All runs of this controller, this one among them.
+    pub(super) fn runs(&self) -> Runs {
+        Runs::new(&self.state_dir)
     }
 
     /// Connects, takes the lock, and is ready to work.
@@ -65,7 +70,7 @@ impl TakenUp {
         let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::OutOfReach(error.into()))?;
         let target = Target::new(Arc::new(ssh), &self.folder.id);
         let facts = target.facts(crate::check::PATHS).await.map_err(Fault::OutOfReach)?;
-        hold(&target, &Runs::new(&self.state_dir), None).await.map_err(|fault| match fault {
+        hold(&target, &self.runs(), None).await.map_err(|fault| match fault {
             Fault::Target(error) => Fault::OutOfReach(error),
             fault => fault,
         })?;

@@ -61,8 +61,10 @@ pub fn inventory(text: &str, site: &Site<'_>) -> Result<String, DeriveError> {
     }
     // A failed drill is looked at where it stands; its target is thrown away in any case.
     table(&mut root, "policy").insert("on_failure".to_owned(), text_value("stop"));
-    root.remove("state");
-    root.remove("drill");
+    // What is kept, told and signed is the drill's, not its run's.
+    for key in ["state", "report", "drill"] {
+        root.remove(key);
+    }
     if let (Some(folder), Some(Value::Array(sources))) = (site.more_snapshots, root.get_mut("snapshots")) {
         let path = Table::from_iter([("path".to_owned(), text_value(folder.display()))]);
         sources.push(Value::Table(Table::from_iter([("folder".to_owned(), Value::Table(path))])));

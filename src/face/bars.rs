@@ -1,21 +1,20 @@
 //! A live line for each running step on a terminal; what is done scrolls up and stays.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Face, drill_lines, finding_lines, record_line};
+use super::{Face, drill_lines, finding_lines, record_line, report_text};
 use crate::actions::Finding;
 use crate::engine::Listener;
 use crate::event::{Event, Live};
 use crate::journal::Record;
 use crate::plan::Plan;
 use crate::report::evidence::Evidence;
-use crate::report::{Report, human_seconds};
+use crate::report::{Report, Written, human_seconds};
 
 /// How many lines of a command's output are shown under its step.
 const TAIL: usize = 4;
@@ -179,17 +178,19 @@ impl Face for Bars {
         self.print(&format!("\n{plan}"));
     }
 
-    fn report(&self, report: &Report, next: &[String]) {
+    fn warn(&self, warning: &str) {
         self.end();
-        self.print(&format!("\n{report}"));
-        for next in next {
-            self.print(&format!("next     {next}"));
-        }
+        self.print(&format!("  {} {warning}", style("warn ").for_stderr().yellow()));
     }
 
-    fn drill(&self, evidence: &Evidence, folder: &Path) {
+    fn report(&self, report: &Report, written: Option<&Written>, next: &[String]) {
         self.end();
-        for text in drill_lines(evidence, folder) {
+        self.print(&report_text(report, written, next));
+    }
+
+    fn drill(&self, evidence: &Evidence, written: Option<&Written>) {
+        self.end();
+        for text in drill_lines(evidence, written) {
             self.print(&text);
         }
     }

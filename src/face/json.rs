@@ -1,7 +1,6 @@
 //! NDJSON on standard output: one object a line, as `docs/events.schema.json` says.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Once;
 
 use jiff::Timestamp;
@@ -13,8 +12,8 @@ use crate::engine::{Listener, chain};
 use crate::event::{FORMAT, Live};
 use crate::journal::{JournalError, Record};
 use crate::plan::Plan;
-use crate::report::Report;
 use crate::report::evidence::Evidence;
+use crate::report::{Report, Written};
 
 /// NDJSON.
 #[derive(Debug)]
@@ -40,6 +39,7 @@ struct Version {
 #[derive(Serialize)]
 struct Ended<'a> {
     report: &'a Report,
+    written: Option<&'a Written>,
     next: &'a [String],
 }
 
@@ -72,7 +72,7 @@ fn write<T: Serialize>(line: &Line<'_, T>) {
 
 /// The line of a run that is over or left, for commands that only read journals.
 pub fn report_line(report: &Report) -> String {
-    let data = Ended { report, next: &[] };
+    let data = Ended { report, written: None, next: &[] };
     // A report is made of text, numbers and times: writing it cannot fail.
     serde_json::to_string(&Line { kind: "report", at: report.last, data: &data }).unwrap_or_default()
 }
@@ -118,11 +118,15 @@ impl Face for Json {
         line("plan", Timestamp::now(), plan);
     }
 
-    fn report(&self, report: &Report, next: &[String]) {
-        line("report", Timestamp::now(), &Ended { report, next });
+    fn warn(&self, warning: &str) {
+        line("warning", Timestamp::now(), &warning);
     }
 
-    fn drill(&self, evidence: &Evidence, _: &Path) {
+    fn report(&self, report: &Report, written: Option<&Written>, next: &[String]) {
+        line("report", Timestamp::now(), &Ended { report, written, next });
+    }
+
+    fn drill(&self, evidence: &Evidence, _: Option<&Written>) {
         line("drill", Timestamp::now(), evidence);
     }
 }

@@ -4,7 +4,6 @@ mod bars;
 pub(crate) mod json;
 mod plain;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use console::style;
@@ -13,7 +12,7 @@ use crate::actions::{Finding, Severity};
 use crate::engine::Listener;
 use crate::plan::Plan;
 use crate::report::evidence::Evidence;
-use crate::report::{Report, human_seconds};
+use crate::report::{Report, Written, human_seconds};
 
 pub use bars::Bars;
 pub use json::{Json, report_line, unreadable_line};
@@ -27,10 +26,12 @@ pub trait Face: Listener {
     fn findings(&self, findings: &[Finding]);
     /// What a run would do.
     fn plan(&self, plan: &Plan);
-    /// What became of a run, and what to do next.
-    fn report(&self, report: &Report, next: &[String]);
-    /// What a drill has shown, and the folder of its reports.
-    fn drill(&self, evidence: &Evidence, folder: &Path);
+    /// Something that went wrong and stops nothing.
+    fn warn(&self, warning: &str);
+    /// What became of a run, where its report is kept, and what to do next.
+    fn report(&self, report: &Report, written: Option<&Written>, next: &[String]);
+    /// What a drill has shown, and where its report is kept.
+    fn drill(&self, evidence: &Evidence, written: Option<&Written>);
 }
 
 /// The face for an output form and the terminal that is there, or not.
@@ -41,6 +42,18 @@ pub fn face(json: bool, verbose: bool) -> Arc<dyn Face> {
         (false, true) => Arc::new(Bars::new(verbose)),
         (false, false) => Arc::new(Plain::new(verbose)),
     }
+}
+
+/// What became of a run, for people.
+fn report_text(report: &Report, written: Option<&Written>, next: &[String]) -> String {
+    let mut text = format!("\n{report}");
+    if let Some(written) = written {
+        text.push_str(&format!("\nreport   {}", written.html.display()));
+    }
+    for next in next {
+        text.push_str(&format!("\nnext     {next}"));
+    }
+    text
 }
 
 /// A finding for people.
@@ -87,21 +100,30 @@ fn record_line(event: &crate::event::Event) -> Option<String> {
 }
 
 /// A drill for people: the verdict, why, the figures, and where all of it is written.
-fn drill_lines(evidence: &Evidence, folder: &Path) -> Vec<String> {
+fn drill_lines(evidence: &Evidence, written: Option<&Written>) -> Vec<String> {
     let drill = evidence.drill.clone().unwrap_or_default();
     let passed = evidence.proofs.iter().filter(|proof| proof.passed == Some(true)).count();
     let figures = &evidence.figures;
-    let seconds = |seconds: Option<f64>| seconds.map_or_else(|| "not known".to_owned(), human_seconds);
     let allowed =
         |limit: Option<f64>| limit.map(|limit| format!(", {} allowed", human_seconds(limit))).unwrap_or_default();
     let mut lines =
         vec![String::new(), format!("DRILL {} {}", evidence.verdict.outcome.word().to_uppercase(), drill.id)];
     lines.extend(evidence.verdict.reasons.iter().map(|reason| format!("  {}", reason.replace('\n', "\n  "))));
-    lines.push(format!("level    {}, {passed} proofs held", drill.level));
-    lines.push(format!("RTO      {}{}", seconds(figures.rto_seconds), allowed(figures.rto_limit_seconds)));
-    lines.push(format!("RPO      {}{}", seconds(figures.rpo_seconds), allowed(figures.rpo_limit_seconds)));
-    let (made, gone) = (seconds(figures.create_seconds), seconds(figures.destroy_seconds));
-    lines.push(format!("target   made in {made}, gone in {gone}: {}", drill.provider));
-    lines.push(format!("report   {}", folder.join("report.html").display()));
+    if !drill.level.is_empty() {
+        lines.push(format!("level    {}, {passed} proofs held", drill.level));
+    }
+    for (name, found, limit) in [
+        ("RTO", figures.rto_seconds, figures.rto_limit_seconds),
+        ("RPO", figures.rpo_seconds, figures.rpo_limit_seconds),
+    ] {
+        if let Some(found) = found {
+            lines.push(format!("{name}      {}{}", human_seconds(found), allowed(limit)));
+        }
+    }
+    let took =
+        |what: &str, seconds: Option<f64>| seconds.map(|seconds| format!("{what} in {}, ", human_seconds(seconds)));
+    let (made, gone) = (took("made", figures.create_seconds), took("gone", figures.destroy_seconds));
+    lines.push(format!("target   {}{}from {}", made.unwrap_or_default(), gone.unwrap_or_default(), drill.provider));
+    lines.extend(written.map(|written| format!("report   {}", written.html.display())));
     lines
 }

@@ -1,18 +1,17 @@
 //! Plain lines on standard error, each with the time: for logs, hooks and pipes.
 
 use std::io::Write as _;
-use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{Face, drill_lines, finding_lines, record_line};
+use super::{Face, drill_lines, finding_lines, record_line, report_text};
 use crate::actions::Finding;
 use crate::engine::Listener;
 use crate::event::{Event, Live};
 use crate::journal::Record;
 use crate::plan::Plan;
-use crate::report::Report;
 use crate::report::evidence::Evidence;
+use crate::report::{Report, Written};
 
 /// Plain lines.
 #[derive(Debug)]
@@ -74,15 +73,16 @@ impl Face for Plain {
         line(&plan.to_string());
     }
 
-    fn report(&self, report: &Report, next: &[String]) {
-        line(&format!("\n{report}"));
-        for next in next {
-            line(&format!("next     {next}"));
-        }
+    fn warn(&self, warning: &str) {
+        timed(Timestamp::now(), &format!("warning  {warning}"));
     }
 
-    fn drill(&self, evidence: &Evidence, folder: &Path) {
-        for text in drill_lines(evidence, folder) {
+    fn report(&self, report: &Report, written: Option<&Written>, next: &[String]) {
+        line(&report_text(report, written, next));
+    }
+
+    fn drill(&self, evidence: &Evidence, written: Option<&Written>) {
+        for text in drill_lines(evidence, written) {
             line(&text);
         }
     }

@@ -56,6 +56,9 @@ pub struct Inventory {
     /// How its recovery is rehearsed.
     #[serde(default)]
     pub drill: DrillSettings,
+    /// What is made of reports besides their files.
+    #[serde(default)]
+    pub report: Reporting,
 }
 
 /// The cluster that is brought back.
@@ -254,4 +257,24 @@ pub enum ListenFrom {
 pub struct State {
     /// The folder of journals (default `$XDG_STATE_HOME/drctl`, else `~/.local/state/drctl`).
     pub dir: Option<PathBuf>,
+}
+
+/// What is made of reports besides their files.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reporting {
+    /// What signs them, as `ssh-keygen -Y verify` checks it.
+    pub sign: Option<SigningKey>,
+    /// The folder of `node_exporter`'s textfile collector; metrics are written there for Prometheus.
+    pub metrics: Option<PathBuf>,
+}
+
+/// A key that signs reports.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKey {
+    /// The private key file; or a public one, whose private half the SSH agent has.
+    pub key: PathBuf,
+    /// The passphrase of that key.
+    pub passphrase: Option<SecretRef>,
 }

@@ -40,7 +40,11 @@ pub(super) fn resolve(inventory: &mut Inventory, folder: &Path) {
         base.all([&mut pki.bundle]);
     }
     base.secret(&mut inventory.age.identity);
-    base.all([&mut inventory.state.dir]);
+    base.all([&mut inventory.state.dir, &mut inventory.report.metrics]);
+    if let Some(signing) = &mut inventory.report.sign {
+        base.one(&mut signing.key);
+        base.secret(&mut signing.passphrase);
+    }
     for path in inventory.drill.provider.iter_mut().flat_map(ProviderEntry::paths) {
         base.one(path);
     }

@@ -15,6 +15,8 @@ pub(super) fn check(inventory: &Inventory, root: &Located<'_>, document: &mut Do
     rules.secret("age.identity", inventory.age.identity.as_ref());
     rules.policy(inventory);
     rules.fencing(inventory);
+    let passphrase = inventory.report.sign.as_ref().and_then(|signing| signing.passphrase.as_ref());
+    rules.secret("report.sign.passphrase", passphrase);
 }
 
 struct Rules<'r, 't> {

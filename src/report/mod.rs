@@ -4,12 +4,18 @@ mod by_hand;
 pub mod evidence;
 mod files;
 mod html;
+mod markdown;
+pub mod metrics;
+mod signature;
 mod text;
 mod words;
 
 pub use by_hand::ByHand;
 pub use evidence::{Circumstances, Evidence};
+pub use files::{Written, keep};
 pub use html::html;
+pub use markdown::markdown;
+pub use signature::{NAMESPACE, SignError, Signer};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -156,6 +162,13 @@ pub fn human_seconds(seconds: f64) -> String {
         3600..86400 => format!("{}h {:02}m", whole / 3600, whole % 3600 / 60),
         _ => format!("{}d {}h", whole / 86400, whole % 86400 / 3600),
     }
+}
+
+/// A limit as people write it: `15m` rather than `15m 00s`.
+fn span(seconds: f64) -> String {
+    let said = human_seconds(seconds);
+    let short = said.strip_suffix(" 00s").or_else(|| said.strip_suffix(" 00m")).or_else(|| said.strip_suffix(" 0h"));
+    short.unwrap_or(&said).to_owned()
 }
 
 /// The mean time of each step in the runs that ended restored, by the steps' names.

@@ -58,7 +58,7 @@ impl Report {
 }
 
 /// Where in the run's time a step lay.
-fn bar(begun: Option<f64>, took: Option<f64>, whole: f64) -> String {
+pub(super) fn bar(begun: Option<f64>, took: Option<f64>, whole: f64) -> String {
     let (Some(begun), Some(took)) = (begun, took) else {
         return String::new();
     };

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::evidence::{Evidence, Figures, Kind, Outcome, Past, Proof, Rehearsal, Step};
-use super::human_seconds;
+use super::{human_seconds, span};
 use crate::actions::{Finding, Severity};
 
 /// The verdict, as large as it can be said.
@@ -110,13 +110,6 @@ impl Limited {
     }
 }
 
-/// A limit as people write it: `15m` rather than `15m 00s`.
-pub(super) fn span(seconds: f64) -> String {
-    let said = human_seconds(seconds);
-    let short = said.strip_suffix(" 00s").or_else(|| said.strip_suffix(" 00m")).or_else(|| said.strip_suffix(" 0h"));
-    short.unwrap_or(&said).to_owned()
-}
-
 /// RTO and RPO.
 pub(super) fn limited(figures: &Figures) -> [Limited; 2] {
     let basis = figures.rpo_basis.map_or("of the snapshot", super::evidence::Basis::word);
@@ -201,7 +194,7 @@ pub(super) const fn proved(proof: &Proof) -> &'static str {
         (Some(true), _) => "held",
         (Some(false), _) => "failed",
         (None, Some(_)) => "not tried",
-        (None, None) => "told",
+        (None, None) => "noted",
     }
 }
 
@@ -226,6 +219,7 @@ pub(super) fn worst_first(findings: &[Finding]) -> Vec<&Finding> {
 pub(super) fn difference(step: &Step) -> String {
     match step.difference_seconds {
         None => String::new(),
+        Some(longer) if longer.abs() < 0.05 => "0.0s".to_owned(),
         Some(longer) if longer < 0.0 => format!("−{}", human_seconds(-longer)),
         Some(longer) => format!("+{}", human_seconds(longer)),
     }

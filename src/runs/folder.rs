@@ -1,7 +1,7 @@
 //! One run's folder: its journal, and what it froze.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
 use super::disk::{io, write_new};
-use super::{Frozen, RunsError};
+use super::{Frozen, RunsError, Seen};
 use crate::event::RunHeader;
 use crate::journal::{self, Journal, JournalError, Record, RunState};
 use crate::sources::Chosen;
@@ -40,6 +40,7 @@ pub struct Opened {
 const INVENTORY: &str = "inventory.toml";
 const PLAYBOOK: &str = "playbook.toml";
 const SNAPSHOT: &str = "snapshot.json";
+const SEEN: &str = "seen.json";
 
 impl RunFolder {
     /// A folder with a journal. Without one it was left by a process that died before its run began.
@@ -57,16 +58,39 @@ impl RunFolder {
         self.dir.join("journal.ndjson")
     }
 
+    /// The run's own folder.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// SHA-256 of the journal's file as it stands, in hexadecimal.
+    pub fn journal_sha256(&self) -> Result<String, RunsError> {
+        let path = self.journal();
+        std::fs::read(&path).map(|bytes| hex_digest(&bytes)).map_err(|source| io("read", &path, source))
+    }
+
+    /// Keeps what was seen before the run began.
+    pub fn keep_seen(&self, seen: &Seen) -> Result<(), RunsError> {
+        let path = self.dir.join(SEEN);
+        let text = serde_json::to_vec_pretty(seen).map_err(|error| io("write", &path, error.into()))?;
+        write_new(&path, &text)
+    }
+
+    /// What was seen before the run began; nothing when an earlier drctl began it.
+    pub fn seen(&self) -> Result<Option<Seen>, RunsError> {
+        let path = self.dir.join(SEEN);
+        match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| io("read", &path, error.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(io("read", &path, source)),
+        }
+    }
+
     /// What the journal says.
     pub fn read(&self) -> Result<(RunState, Vec<Record>), JournalError> {
         let (state, records) = journal::read(&self.journal())?;
         self.own(&state.header)?;
         Ok((state, records))
-    }
-
-    /// The SHA-256 of the journal's file as it is now.
-    pub fn journal_sha256(&self) -> std::io::Result<String> {
-        Ok(hex_digest(&std::fs::read(self.journal())?))
     }
 
     /// Opens the journal to go on with it, and reads what the run froze.
@@ -75,7 +99,7 @@ impl RunFolder {
         let state = RunState::replay(&self.journal(), &records)?;
         let header = &state.header;
         self.own(header)?;
-        let inventory = self.frozen(INVENTORY, Some(&header.inventory_sha256))?;
+        let inventory = self.inventory(header)?;
         let playbook = self.frozen(PLAYBOOK, Some(&header.playbook_sha256))?;
         let snapshot = self.snapshot(header)?;
         Ok(Opened { journal, state, inventory, playbook, snapshot })
@@ -115,7 +139,12 @@ impl RunFolder {
         Err(JournalError::OtherRun { path: self.journal(), found: header.run.clone() })
     }
 
-    /// The frozen snapshot, as it was when the run began.
+    /// The frozen inventory's text.
+    pub fn inventory(&self, header: &RunHeader) -> Result<String, RunsError> {
+        self.frozen(INVENTORY, Some(&header.inventory_sha256))
+    }
+
+    /// The frozen snapshot.
     pub fn snapshot(&self, header: &RunHeader) -> Result<Chosen, RunsError> {
         let text = self.frozen(SNAPSHOT, header.snapshot_json_sha256.as_deref())?;
         let differs = |reason: String| RunsError::Frozen { path: self.dir.join(SNAPSHOT), reason };

@@ -6,11 +6,14 @@ mod folder;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::actions::Finding;
 use crate::event::{Ending, Event, RunHeader};
 use crate::journal::{Journal, JournalError, Record, RunState};
 use crate::sources::Chosen;
+use crate::text::Values;
 use disk::{io, new_folder, private_folder, random_hex, write_once};
 
 pub use folder::{Opened, RunFolder};
@@ -30,6 +33,15 @@ pub struct Frozen<'a> {
     pub playbook: &'a str,
     /// The snapshot, with all that it says of itself.
     pub snapshot: &'a Chosen,
+}
+
+/// What was seen before a run began; no step needs it, but whoever asks later why it was begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// What the checks found.
+    pub findings: Vec<Finding>,
+    /// What was gathered on the target: [`crate::target::Facts::values`].
+    pub facts: Values,
 }
 
 /// A run that could not be found, read or begun.

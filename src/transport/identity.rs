@@ -36,11 +36,11 @@ pub(super) struct Keyring {
 }
 
 /// Why a key file can't be used.
-struct Fault {
-    reason: String,
+pub(crate) struct Fault {
+    pub(crate) reason: String,
     missing: bool,
     /// It may be open in the agent.
-    locked: bool,
+    pub(crate) locked: bool,
 }
 
 impl Fault {
@@ -117,7 +117,7 @@ fn certificate_for(key: &PrivateKey, path: &Path, named: &[Certificate]) -> Opti
 }
 
 /// The public half: beside the key, or in an OpenSSH key file, which doesn't encrypt it.
-fn public_half(path: &Path) -> Option<PublicKey> {
+pub(crate) fn public_half(path: &Path) -> Option<PublicKey> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pub");
     PublicKey::read_openssh_file(PathBuf::from(beside))
@@ -126,7 +126,8 @@ fn public_half(path: &Path) -> Option<PublicKey> {
         .ok()
 }
 
-fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, Fault> {
+/// Reads a private key.
+pub(crate) fn open(path: &Path, passphrase: Option<&Secret>) -> Result<PrivateKey, Fault> {
     let mut file = File::open(path)?;
     let meta = file.metadata()?;
     let mut text = Zeroizing::new(String::new());

@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use error::TransportError;
+pub(crate) use identity::{open as open_key, public_half};
 pub use local::Local;
 pub use ssh::Ssh;
 

@@ -22,8 +22,8 @@ use crate::drill::settings::Isolated;
 use crate::drill::{DrillFolder, DrillRecord, Drills, Level, Order, TargetState, derive, fault};
 use crate::engine::chain;
 use crate::inventory::{Inventory, Span};
-use crate::report::Report;
 use crate::report::evidence::{self, Circumstances, Evidence, Kind, Outcome as Verdict, Past, Proof, of_reports};
+use crate::report::{Report, keep};
 use crate::runs::{RunFolder, Runs};
 use crate::sources::{self, Unpack};
 use crate::target::Target;
@@ -56,7 +56,7 @@ pub(super) async fn run(globals: &Globals, args: &Drill) -> Result<Exit, Fault> 
     let outcome = drill.rehearse().await;
     signals.abort();
     let gone = drill.take_away().await;
-    drill.conclude(outcome, gone)
+    drill.conclude(outcome, gone).await
 }
 
 /// What makes the target.
@@ -183,7 +183,7 @@ impl Rehearsal<'_> {
         let disturbing = self.args.fault.filter(|fault| *fault != fault::Fault::CorruptSnapshot);
         let Some(fault) = disturbing else {
             let folder = begun.folder.clone();
-            return work(begun.engine, &begun.run, &folder, face.as_ref(), Goal::Rehearsal).await;
+            return work(begun.engine, &begun.run, (&session.runs(), &folder), face.as_ref(), Goal::Rehearsal).await;
         };
         let provider = self.record.provider.provider();
         let game_day = GameDay { fault, provider, order: &self.record.order, folder: &self.folder, link: &link };
@@ -267,7 +267,11 @@ impl Rehearsal<'_> {
     }
 
     /// The report is written whatever came of it; its verdict is the exit code.
-    fn conclude(&mut self, outcome: Result<Exit, Fault>, gone: Result<Option<Duration>, Fault>) -> Result<Exit, Fault> {
+    async fn conclude(
+        &mut self,
+        outcome: Result<Exit, Fault>,
+        gone: Result<Option<Duration>, Fault>,
+    ) -> Result<Exit, Fault> {
         let (mut against, mut interrupted) = (Vec::new(), false);
         let unbegun = match outcome {
             Ok(exit) => {
@@ -288,11 +292,10 @@ impl Rehearsal<'_> {
             }
         };
         let evidence = self.evidence(destroy, against)?;
-        let reports = evidence.write_to(&self.folder.dir);
-        self.production.face.drill(&evidence, &self.folder.dir);
-        if let Err(error) = reports {
-            tracing::error!("the reports could not be written: {error}");
-        }
+        let face = &self.production.face;
+        let (written, warnings) = keep(&self.folder.dir, &evidence, &self.production.inventory.report).await;
+        warnings.iter().for_each(|warning| face.warn(warning));
+        face.drill(&evidence, written.as_ref());
         match (left, unbegun) {
             (Some(fault), _) | (None, Some(fault)) => Err(fault),
             (None, None) if interrupted => Ok(Exit::Interrupted),

@@ -2,7 +2,7 @@
 
 use super::{Figures, Kind, Outcome, Proof, Verdict};
 use crate::event::Ending;
-use crate::report::{Report, StepReport, human_seconds};
+use crate::report::{Report, StepReport, human_seconds, span};
 
 /// All that is judged.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ fn limits(figures: &Figures, restored: bool) -> Vec<Limit> {
 
 fn limit(name: &str, found: Option<f64>, limit: Option<f64>) -> Option<Limit> {
     let limit = limit?;
-    let allowed = human_seconds(limit);
+    let allowed = span(limit);
     let Some(found) = found else {
         return Some(Limit { kept: false, said: format!("{name} is not known; {allowed} is allowed.") });
     };

@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use crate::report::evidence::{End, Evidence, Span, Step};
-use crate::report::human_seconds;
-use crate::report::words::span;
+use crate::report::{human_seconds, span};
 
 const WIDTH: f64 = 920.0;
 /// Where the bars begin and end; names stand before, times behind.

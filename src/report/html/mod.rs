@@ -71,7 +71,7 @@ fn verdict(evidence: &Evidence) -> Markup {
             p.lead { (words::lead(evidence)) }
             ul.reasons {
                 @for reason in &evidence.verdict.reasons {
-                    li { (reason) }
+                    li { (tables::prose(reason)) }
                 }
             }
         }
@@ -167,7 +167,7 @@ fn foot(evidence: &Evidence) -> Markup {
             p {
                 "Written by drctl " (env!("CARGO_PKG_VERSION"))
                 @if let Some(run) = &evidence.run { " from the journal of run " (run) }
-                ". All times are UTC, by the controller’s clock. `report.json` beside this file says the same to programs."
+                ". All times are UTC, by the controller’s clock. " code { "report.json" } " beside this file says the same to programs."
             }
         }
     }

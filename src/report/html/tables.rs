@@ -3,19 +3,38 @@
 use maud::{Markup, html};
 
 use crate::actions::Severity;
-use crate::report::evidence::{Evidence, Proof};
+use crate::report::evidence::Evidence;
 use crate::report::{human_seconds, words};
+
+/// What is longer has a line for itself.
+const WIDE: usize = 56;
 
 /// Names and what they stand for.
 pub(super) fn pairs(rows: &[(&'static str, String)], class: &str) -> Markup {
     html! {
         dl class=(class) {
             @for (name, value) in rows {
-                div {
+                div.wide[value.chars().count() > WIDE] {
                     dt { (name) }
-                    dd { (value) }
+                    dd { (prose(value)) }
                 }
             }
+        }
+    }
+}
+
+/// Text in which what stands between backticks is code.
+pub(super) fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // Without its other half a backtick is only one.
+    let paired = parts.len() % 2 == 1;
+    html! {
+        @if paired {
+            @for (number, part) in parts.iter().enumerate() {
+                @if number % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else {
+            (text)
         }
     }
 }
@@ -45,7 +64,11 @@ pub(super) fn steps(evidence: &Evidence) -> Markup {
                         }
                         td {
                             (words::state(step))
-                            @if let Some(detail) = &step.detail { p.detail { (detail) } }
+                            @match &step.detail {
+                                Some(why) if step.state == "skipped" => span.detail { ": " (prose(why)) },
+                                Some(said) => p.detail { (said) },
+                                None => {},
+                            }
                         }
                         td.number { (step.seconds.map(human_seconds).unwrap_or_default()) }
                         @if usual {
@@ -74,28 +97,37 @@ pub(super) fn proofs(evidence: &Evidence) -> Markup {
                     th scope="col" { "Outcome" }
                 }
             }
-            tbody {
-                @for proof in &evidence.proofs {
-                    (proof_row(proof))
+            @for of_step in evidence.proofs.chunk_by(|one, next| one.step == next.step) {
+                tbody {
+                    tr.group {
+                        th scope="rowgroup" colspan="4" {
+                            @match of_step.first().and_then(|proof| proof.step.as_ref()) {
+                                Some(step) => { "Step " (step) },
+                                None => "Besides the steps",
+                            }
+                        }
+                    }
+                    @for proof in of_step {
+                        tr {
+                            th scope="row" {
+                                (proof.name)
+                                p.how { (prose(&proof.how)) }
+                            }
+                            td { (value(proof.expected.as_deref().unwrap_or("–"))) }
+                            td { (value(&proof.found)) }
+                            td { (sign(words::proved(proof))) }
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-fn proof_row(proof: &Proof) -> Markup {
-    let word = words::proved(proof);
-    html! {
-        tr {
-            th scope="row" {
-                (proof.name)
-                p.how { (proof.how) @if let Some(step) = &proof.step { " · step " (step) } }
-            }
-            td.data { (proof.expected.as_deref().unwrap_or("–")) }
-            td.data { (proof.found) }
-            td { (sign(word)) }
-        }
-    }
+/// A value; one that is no words is set as such.
+fn value(text: &str) -> Markup {
+    let is_words = text.contains(' ') || text.len() < 20;
+    html! { @if is_words { (prose(text)) } @else { code { (text) } } }
 }
 
 /// What the checks found, the worst first.
@@ -117,10 +149,10 @@ pub(super) fn findings(evidence: &Evidence) -> Markup {
                     tr {
                         td { (sign(words::severity(finding, begun))) }
                         td {
-                            span.message { (finding.message) }
+                            span.message { (prose(&finding.message)) }
                             @if finding.severity != Severity::Ok {
                                 " " span.action { (finding.name) }
-                                p.how { (finding.help) }
+                                p.how { (prose(&finding.help)) }
                             }
                         }
                     }

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 
 use super::tables::sign;
 use crate::report::evidence::{Evidence, Outcome, Past};
-use crate::report::human_seconds;
-use crate::report::words::{day, span, time};
+use crate::report::words::{day, time};
+use crate::report::{human_seconds, span};
 
 const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 190.0;

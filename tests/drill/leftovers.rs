@@ -1,0 +1,70 @@
+//! Whatever instant a drill ends at, what it made is found and taken away.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use super::site::{Root, Site};
+
+#[test]
+fn a_killed_drill_is_swept() {
+    let site = Site::new(Root::Light, "");
+    for state in ["planned", "created"] {
+        let mut drctl = begun(&site);
+        reaches(&site, state);
+        drctl.kill().expect("it can be killed");
+        drctl.wait().expect("it ends");
+        let said = site.lab.drctl(&["drill", "sweep"]).expect(0).stdout;
+        assert!(said.contains("its target is gone now"), "killed when {state}: {said}");
+        site.leaves_nothing();
+        let again = site.lab.drctl(&["drill", "sweep"]).expect(0).stdout;
+        assert_eq!(again, "nothing was left by any drill\n");
+    }
+    let listed = site.lab.drctl(&["drill", "list"]).expect(0).stdout;
+    assert_eq!(listed.matches("target gone").count(), 2, "{listed}");
+}
+
+/// The target of a drill that still works is nobody else's to take.
+#[test]
+fn a_drill_that_works_is_left_alone() {
+    let site = Site::new(Root::Light, "");
+    let drctl = begun(&site);
+    reaches(&site, "created");
+    let said = site.lab.drctl(&["drill", "sweep"]).expect(0).stdout;
+    assert!(said.contains("a drctl works on it: left alone"), "{said}");
+    let ended = drctl.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    site.leaves_nothing();
+}
+
+/// Ctrl-C takes the target away before it says goodbye.
+#[test]
+fn an_interrupted_drill_leaves_nothing() {
+    let site = Site::new(Root::Light, "");
+    let drctl = begun(&site);
+    reaches(&site, "created");
+    let pid = rustix::process::Pid::from_child(&drctl);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
+    let ended = drctl.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
+    site.leaves_nothing();
+}
+
+fn begun(site: &Site) -> Child {
+    let mut command = site.lab.command(&["drill", "--inventory", &site.inventory]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("drctl can be run")
+}
+
+/// Waits until the newest drill's record says so.
+fn reaches(site: &Site, state: &str) {
+    let until = Instant::now() + Duration::from_secs(60);
+    let drills = site.lab.dir.path().join("state/drills");
+    loop {
+        let records = drills.read_dir().into_iter().flatten().flatten().map(|entry| entry.path().join("drill.json"));
+        let texts: Vec<String> = records.filter_map(|record| std::fs::read_to_string(record).ok()).collect();
+        if texts.iter().any(|text| text.contains(&format!("\"target\": \"{state}\""))) {
+            return;
+        }
+        assert!(Instant::now() < until, "no drill is {state}: {texts:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
