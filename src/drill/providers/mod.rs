@@ -1,7 +1,9 @@
 //! Where throwaway targets come from. One file and one line in [`ProviderEntry`] for each.
 
 mod command;
+mod container;
 mod namespace;
+mod qemu;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use command::Command;
+pub use container::Container;
 pub use namespace::Namespace;
+pub use qemu::Qemu;
 
 use super::link::Way;
 use super::order::Order;
@@ -24,6 +28,10 @@ use super::order::Order;
 pub enum ProviderEntry {
     /// Namespaces of the controller itself, over a root folder: up in about a second.
     Namespace(Namespace),
+    /// A virtual machine: isolated like no other, up in half a minute.
+    Qemu(Qemu),
+    /// A container of an engine on the controller.
+    Container(Container),
     /// Commands of the user's own: a cloud's, a hypervisor's, Terraform.
     Command(Command),
 }
@@ -97,6 +105,8 @@ impl ProviderEntry {
     pub fn provider(&self) -> &dyn Provider {
         match self {
             Self::Namespace(namespace) => namespace,
+            Self::Qemu(qemu) => qemu,
+            Self::Container(container) => container,
             Self::Command(command) => command,
         }
     }
@@ -105,7 +115,8 @@ impl ProviderEntry {
     pub(crate) fn paths(&mut self) -> Vec<&mut PathBuf> {
         match self {
             Self::Namespace(namespace) => namespace.paths(),
-            Self::Command(_) => Vec::new(),
+            Self::Qemu(qemu) => qemu.paths(),
+            Self::Container(_) | Self::Command(_) => Vec::new(),
         }
     }
 }
