@@ -118,7 +118,7 @@ impl Fetch for Remote<'_> {
         let Candidate { name, size, modified, .. } = self.candidate;
         let expected = format!("{size} {}", modified.as_second());
         let script =
-            format!("name={}\nexpected={}\nfrom={}\n{FETCH}", quote(name.as_bytes()), quote(&expected), from + 1,);
+            format!("name={}\nexpected={}\nfrom={}\n{FETCH}", quote(name.as_bytes()), quote(&expected), from + 1);
         match self.folder.run(&script, sink, LONGEST).await {
             Ok(()) => Fetched::All,
             Err(Failure::Lost(error)) => Fetched::Part(chain(&error)),
