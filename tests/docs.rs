@@ -143,7 +143,8 @@ fn every_toml_block_is_read_by_the_real_readers() {
                 playbook::parse(&name, &text, &example).map_err(miette::Report::new).unwrap();
             } else if block.starts_with("# inventory, an excerpt\n") {
                 inventories += 1;
-                load_inventory(&format!("{block}\n{rest}"));
+                let target = if block.contains("[target]") { "" } else { "[target]\nhost = 'x'\n" };
+                load_inventory(&format!("{block}\n{rest}{target}"));
             } else if block.starts_with("# inventory\n") {
                 inventories += 1;
                 load_inventory(&block);

@@ -144,18 +144,17 @@ pub(super) fn limited(figures: &Figures) -> [Limited; 2] {
 pub(super) fn circumstances(evidence: &Evidence) -> Vec<(&'static str, String)> {
     let mut rows = vec![("Cluster", evidence.cluster.clone())];
     match &evidence.drill {
-        Some(Rehearsal { id, provider, level, isolation, fault }) => {
-            rows.push(("Drill", id.clone()));
-            rows.push(("Target", format!("throwaway, made by `{provider}`")));
-            rows.push(("Level", level.clone()));
-            rows.extend(isolation.clone().map(|isolation| ("Isolation", isolation)));
-            rows.extend(fault.clone().map(|fault| ("Broken on purpose", fault)));
-        }
+        Some(Rehearsal { level, id, .. }) => rows.extend([("Level", level.clone()), ("Drill", id.clone())]),
         None => rows.push(("Target", evidence.host.clone())),
     }
     rows.extend(evidence.run.clone().map(|run| ("Run", run)));
     rows.push(("Began", time(evidence.begun)));
     rows.push(("Ended", time(evidence.ended)));
+    if let Some(Rehearsal { provider, isolation, fault, .. }) = &evidence.drill {
+        rows.push(("Target", format!("throwaway, made by `{provider}`")));
+        rows.extend(isolation.clone().map(|isolation| ("Isolation", isolation)));
+        rows.extend(fault.clone().map(|fault| ("Broken on purpose", fault)));
+    }
     let seconds = |name, seconds: Option<f64>| seconds.map(|seconds| (name, human_seconds(seconds)));
     rows.extend(seconds("Target made in", evidence.figures.create_seconds));
     rows.extend(seconds("Target gone in", evidence.figures.destroy_seconds));

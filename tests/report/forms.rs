@@ -27,14 +27,14 @@ fn a_failed_drill_in_markdown() {
     |  |  |
     | --- | --- |
     | Cluster | prod |
-    | Drill | prod-20261124T011836Z-b4cb |
-    | Target | throwaway, made by `namespace` |
     | Level | control-plane |
-    | Isolation | The target has a network namespace of its own without any route out; only the controller reaches it |
-    | Broken on purpose | kill-controller: drctl was killed while kubeadm-init ran |
+    | Drill | prod-20261124T011836Z-b4cb |
     | Run | prod-20261124T011837Z-b4cb |
     | Began | 2026-11-24 01:18:36 UTC |
     | Ended | 2026-11-24 01:19:20 UTC |
+    | Target | throwaway, made by `namespace` |
+    | Isolation | The target has a network namespace of its own without any route out; only the controller reaches it |
+    | Broken on purpose | kill-controller: drctl was killed while kubeadm-init ran |
     | Target made in | 1.2s |
     | Target gone in | 0.9s |
     | Snapshot | etcd-snapshot-2026-11-24\_01:15:01\_UTC.db |
@@ -169,12 +169,12 @@ fn a_drill_without_a_run_in_markdown() {
     |  |  |
     | --- | --- |
     | Cluster | prod |
-    | Drill | prod-20261124T011836Z-b4cb |
-    | Target | throwaway, made by `namespace` |
     | Level | control-plane |
-    | Isolation | The target has a network namespace of its own without any route out; only the controller reaches it |
+    | Drill | prod-20261124T011836Z-b4cb |
     | Began | 2026-11-24 01:18:37 UTC |
     | Ended | 2026-11-24 01:18:37 UTC |
+    | Target | throwaway, made by `namespace` |
+    | Isolation | The target has a network namespace of its own without any route out; only the controller reaches it |
 
     ## What was proved, and how
 
