@@ -5,29 +5,13 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use support::bed::{PLAIN, daemon, events, name_of_now};
 use support::{ADDRESS, Host, Lab};
 
-/// What kubectl says with the credential of before the disaster, from where users are.
-fn kubectl(lab: &Lab, backup: &Path, args: &[&str]) -> String {
-    let kubectl = format!("{}/kubectl", lab.lab(&["path", "kube-programs"]));
-    let output = Command::new("nsenter")
-        .arg(format!("--net={}", lab.netns().display()))
-        .args(["--", &kubectl, "--kubeconfig"])
-        .arg(backup.join("admin.conf"))
-        .args(args)
-        .output()
-        .expect("kubectl can be run");
-    assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
 /// `kind namespace name uid` of every object that was there, without those whose work is to change.
 fn objects(lab: &Lab, backup: &Path) -> Vec<String> {
-    let listed = kubectl(
-        lab,
+    let listed = lab.kubectl(
         backup,
         &[
             "get",
@@ -62,9 +46,9 @@ fn a_lost_control_plane_comes_back() {
         .collect();
     assert!(lost.is_empty(), "{} of {} objects are lost: {lost:#?}", lost.len(), before.lines().count());
 
-    kubectl(&lab, &backup, &["-n", "shop", "create", "configmap", "after", "--from-literal=made=after"]);
+    lab.kubectl(&backup, &["-n", "shop", "create", "configmap", "after", "--from-literal=made=after"]);
     assert_eq!(
-        kubectl(&lab, &backup, &["-n", "shop", "get", "configmap", "after", "-o", "jsonpath={.data.made}"]),
+        lab.kubectl(&backup, &["-n", "shop", "get", "configmap", "after", "-o", "jsonpath={.data.made}"]),
         "after"
     );
     // The snapshot's service-account tokens are good, since the keys that sign them came back too.
@@ -76,7 +60,7 @@ fn a_lost_control_plane_comes_back() {
     let answer = host.sh_with(&kubectl_with_token, token.trim());
     assert_eq!(answer.trim(), "yes");
     // The taint that the operator had removed is not back.
-    assert_eq!(kubectl(&lab, &backup, &["get", "node", "master", "-o", "jsonpath={.spec.taints}"]), "");
+    assert_eq!(lab.kubectl(&backup, &["get", "node", "master", "-o", "jsonpath={.spec.taints}"]), "");
 
     let shown = lab.drctl(&["show", &lab.run_id()]).expect(0).stdout;
     assert!(shown.contains("state    restored"), "{shown}");
@@ -150,7 +134,7 @@ fn api_servers_that_are_gone_are_not_led_to() {
     assert_eq!(leases["left"], "none", "{leases}");
     assert_eq!(outputs("verify-cluster")["endpoints"], ADDRESS);
     let led_to = ["get", "endpoints", "kubernetes", "-o", "jsonpath={.subsets[*].addresses[*].ip}"];
-    assert_eq!(kubectl(&lab, &backup, &led_to), ADDRESS);
+    assert_eq!(lab.kubectl(&backup, &led_to), ADDRESS);
     let shown = lab.drctl(&["show", &lab.run_id()]).expect(0).stdout;
     assert!(shown.contains("| removed: 10.77.9.99"), "{shown}");
     is_what_kubeadm_made(&host);
@@ -158,5 +142,5 @@ fn api_servers_that_are_gone_are_not_led_to() {
     let held =
         ["-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "jsonpath={.data.ClusterConfiguration}"];
     let before = std::fs::read_to_string(backup.join("kubeadm-config.yaml")).expect("the configuration of before");
-    assert_eq!(kubectl(&lab, &backup, &held).trim(), before.trim());
+    assert_eq!(lab.kubectl(&backup, &held).trim(), before.trim());
 }

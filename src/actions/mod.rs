@@ -83,6 +83,11 @@ pub trait Action: Debug + Send + Sync {
         false
     }
 
+    /// Whether `apply` may simply be done again when its connection was cut amid it: true of proofs.
+    fn is_repeatable(&self) -> bool {
+        self.is_proof()
+    }
+
     /// Undoes what putting back the kept paths does not. Must be repeatable, and bear that `apply` never began.
     async fn undo(&self, cx: &Context<'_>) -> Result<(), ActionError>;
 }

@@ -57,6 +57,7 @@ pub const ACCEPTABLE: &[&str] = &[
     "disk-too-small",
     "encryption-config-missing",
     "encryption-config-unfit",
+    "encryption-config-untold",
     "endpoint-foreign",
     "etcd-version",
     "kubeadm-node",

@@ -38,7 +38,8 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
 /// Everything that is wrong with the set, and what is right.
 pub(crate) fn judge(seen: &Seen<'_>) -> Vec<Finding> {
     if let Some(reason) = seen.files.failed() {
-        let help = "`[pki]` says where it is taken from: the user that runs drctl must be able to reach and open it\n\
+        let help = "`[pki]` says where it is taken from, and by whom: who runs drctl must be able to reach and open it, and so\n\
+                    must the user of `ssh.server` there (`become` makes it root)\n\
                     without it `kubeadm init` would make a new CA, and every node and user would be locked out";
         return vec![Finding::error("pki-unreachable", format!("the PKI could not be fetched from {reason}"), help)];
     }

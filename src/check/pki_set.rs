@@ -112,16 +112,24 @@ fn encryption_config(seen: &Seen<'_>) -> Vec<Finding> {
     }
     let mut findings = vec![fit(config, &claims.encrypted)];
     if told.is_none() && seen.cluster.is_some() {
-        findings.push(Finding::warning(
-            "encryption-config-untold",
-            format!(
-                "the API server is not told of the `EncryptionConfiguration`: it is placed at `{}`, and not used",
-                encryption::DEFAULT_PATH
-            ),
-            "set `encryption-provider-config` in `apiServer.extraArgs` of `kubeadm_config`",
-        ));
+        findings.push(untold(&claims.encrypted));
     }
     findings
+}
+
+/// An API server that is not told of the keys starts, takes what it cannot read for damage, and never gets ready.
+fn untold(encrypted: &[Encrypted]) -> Finding {
+    Finding::error(
+        "encryption-config-untold",
+        format!(
+            "the API server would not be told of the `EncryptionConfiguration`, placed at `{}`: it could not read {}, and \
+             would never get ready",
+            encryption::DEFAULT_PATH,
+            in_words(encrypted)
+        ),
+        "set `encryption-provider-config` in `apiServer.extraArgs` of the configuration that kubeadm is given (`kubeadm_config`)\n\
+         accept this only when something else tells the API server, such as a patch of its manifest",
+    )
 }
 
 fn missing(encrypted: &[Encrypted], told: Option<&str>) -> Option<Finding> {

@@ -107,15 +107,8 @@ pub fn playbook(text: &str, level: Level, hold_back: bool, checks: &[WorkloadChe
 
 /// The scheduler and the controller-manager are not started, and nothing is expected of them.
 fn without_controllers(step: &mut Table) {
-    match step.get("action").and_then(Value::as_str) {
-        Some("kubeadm_init") => {
-            let phases = "--skip-phases=control-plane/controller-manager,control-plane/scheduler";
-            if let Value::Array(args) = step.entry("extra_args").or_insert_with(|| Value::Array(Vec::new())) {
-                args.push(text_value(phases));
-            }
-        }
-        Some("verify_cluster") => drop(step.insert("controllers".to_owned(), Value::Boolean(false))),
-        _ => {}
+    if let Some("kubeadm_init" | "verify_cluster") = step.get("action").and_then(Value::as_str) {
+        step.insert("controllers".to_owned(), Value::Boolean(false));
     }
 }
 

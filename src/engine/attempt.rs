@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Engine, Halt, Left, Run, Step, chain};
-use crate::actions::{ActionError, Context, Outcome, SetAside, Tell, Verdict};
+use crate::actions::{Action, ActionError, Context, Outcome, SetAside, Tell, Verdict};
 use crate::event::{Event, Kept, Live, StepRef};
 use crate::target::JobState;
 use crate::text::Values;
@@ -61,7 +61,7 @@ impl Engine {
         let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
         let action = &self.run.playbook.steps[step].action;
         let outcome = tokio::select! {
-            outcome = tokio::time::timeout(cx.limit + GRACE, action.apply(&cx)) => outcome.map_err(|_| ActionError::TimeLimit {
+            outcome = tokio::time::timeout(cx.limit + GRACE, self.apply_through_cuts(action.as_ref(), &cx)) => outcome.map_err(|_| ActionError::TimeLimit {
                 what: format!("step `{}`", cx.step),
                 limit: crate::inventory::Span::from_secs(cx.limit.as_secs()),
             })??,
@@ -78,6 +78,24 @@ impl Engine {
             }
         }
         Ok(Outcome::Done(outputs))
+    }
+
+    /// A proof that broke off with its connection proves nothing either way: it is made again once the link is back.
+    async fn apply_through_cuts(&self, action: &dyn Action, cx: &Context<'_>) -> Result<Outcome, ActionError> {
+        loop {
+            let before = cx.target.connections();
+            match action.apply(cx).await {
+                Err(error) if action.is_repeatable() => {
+                    // What only looks waits for a link that is away, and says so when it does not come back.
+                    cx.target.look("true").await?;
+                    if cx.target.connections() == before {
+                        return Err(error);
+                    }
+                    cx.tell.note("the link was cut: once more");
+                }
+                ended => return ended,
+            }
+        }
     }
 
     fn took(&mut self, step: usize, outcome: Outcome) -> Step<()> {

@@ -81,9 +81,17 @@ impl PkiSource {
 
     fn is_there(&self) -> bool {
         match self {
-            Self::Here(secret) => secret.path().is_none_or(Path::is_file),
+            Self::Here(secret) => secret.path().is_none_or(may_be_file),
             Self::Held { content, .. } => content.is_some(),
         }
+    }
+}
+
+/// One in a folder that nobody may look into counts as there: reading it tells why not.
+fn may_be_file(path: &Path) -> bool {
+    match path.metadata() {
+        Ok(metadata) => metadata.is_file(),
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
     }
 }
 

@@ -183,7 +183,7 @@ fn list(items: &[String]) -> String {
 /// Text that is only text; what stands between backticks stays code. It may come from a target, and say anything.
 fn cell(text: &str) -> String {
     let parts: Vec<&str> = text.trim().split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return escaped(text.trim());
     }
     let parts = parts.iter().enumerate().map(|(number, part)| {

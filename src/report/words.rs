@@ -71,14 +71,14 @@ pub(super) fn success_before(evidence: &Evidence) -> Option<&Past> {
 
 /// How long one point in time lies before another.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
-    let hours = now.duration_since(at).as_hours();
-    match hours {
-        ..1 => "within the hour".to_owned(),
-        1 => "1 hour ago".to_owned(),
-        2..24 => format!("{hours} hours ago"),
-        24..48 => "1 day ago".to_owned(),
-        _ => format!("{} days ago", hours / 24),
-    }
+    let span = now.duration_since(at);
+    let (count, unit) = match (span.as_hours() / 24, span.as_hours(), span.as_mins()) {
+        (1.., ..) => (span.as_hours() / 24, "day"),
+        (_, 1.., _) => (span.as_hours(), "hour"),
+        (_, _, minutes) => (minutes.max(1), "minute"),
+    };
+    let more = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{more} ago")
 }
 
 /// A figure beside its limit.
@@ -96,7 +96,7 @@ impl Limited {
     }
 
     pub(super) fn value(&self) -> String {
-        self.found.map_or_else(|| "unknown".to_owned(), human_seconds)
+        self.found.map_or_else(|| "not reached".to_owned(), human_seconds)
     }
 
     /// What of it is allowed, and whether that is kept: never by colour alone.
@@ -163,16 +163,17 @@ pub(super) fn circumstances(evidence: &Evidence) -> Vec<(&'static str, String)> 
 /// What was at work.
 pub(super) fn versions(evidence: &Evidence) -> Vec<(&'static str, String)> {
     let versions = &evidence.versions;
+    let (snapshot, target) = (", in the snapshot", ", on the target");
     let known = [
-        ("Kubernetes, in the snapshot", &versions.kubernetes),
-        ("etcd, in the snapshot", &versions.etcd),
-        ("kubeadm, on the target", &versions.kubeadm),
-        ("kubelet, on the target", &versions.kubelet),
-        ("etcd's tool, on the target", &versions.etcd_tool),
-        ("Distribution", &versions.os),
-        ("Kernel", &versions.kernel),
+        ("Kubernetes", &versions.kubernetes, snapshot),
+        ("etcd", &versions.etcd, snapshot),
+        ("kubeadm", &versions.kubeadm, target),
+        ("kubelet", &versions.kubelet, target),
+        ("etcd's tool", &versions.etcd_tool, target),
+        ("Distribution", &versions.os, ""),
+        ("Kernel", &versions.kernel, ""),
     ];
-    let known = known.into_iter().filter_map(|(name, version)| Some((name, version.clone()?)));
+    let known = known.into_iter().filter_map(|(name, version, of)| Some((name, format!("{}{of}", version.as_ref()?))));
     std::iter::once(("drctl", versions.drctl.clone())).chain(known).collect()
 }
 

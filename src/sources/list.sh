@@ -1,7 +1,10 @@
-# Writes `size mtime ./name` for each file of $folder; what is no file is left out.
+# Writes `size mtime ./name` for each file of the folder; what is no file is left out.
 LC_ALL=C
 export LC_ALL
-cd "$folder" || exit 1
+if [ ! -r . ]; then
+    echo "the user $(id -un 2>/dev/null || id -u) may not list $folder" >&2
+    exit 1
+fi
 newline='
 '
 told() {

@@ -21,6 +21,7 @@ use crate::snapshot::fits;
 use crate::target::quote;
 use crate::transport::{Request, Ssh, Transport, TransportError};
 
+const ENTER: &str = include_str!("enter.sh");
 const LIST: &str = include_str!("list.sh");
 const FETCH: &str = include_str!("fetch.sh");
 const READ: &str = include_str!("read.sh");
@@ -81,8 +82,7 @@ impl SnapshotSource for RemoteFolder {
     async fn list(&self) -> Result<Vec<Candidate>, SourceError> {
         let failed = |reason: String| SourceError::List { source_label: self.label.clone(), reason };
         let mut listing = Vec::new();
-        let script = format!("folder={}\n{LIST}", quote(&self.path));
-        self.run(&script, &mut listing, Duration::from_mins(2)).await.map_err(|told| failed(told.reason()))?;
+        self.run(LIST, &mut listing, Duration::from_mins(2)).await.map_err(|told| failed(told.reason()))?;
         let mut found = Vec::new();
         for line in listing.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let candidate =
@@ -117,13 +117,8 @@ impl Fetch for Remote<'_> {
     async fn fetch(&self, from: u64, sink: &mut (dyn AsyncWrite + Send + Unpin)) -> Fetched {
         let Candidate { name, size, modified, .. } = self.candidate;
         let expected = format!("{size} {}", modified.as_second());
-        let script = format!(
-            "folder={}\nname={}\nexpected={}\nfrom={}\n{FETCH}",
-            quote(&self.folder.path),
-            quote(name.as_bytes()),
-            quote(&expected),
-            from + 1,
-        );
+        let script =
+            format!("name={}\nexpected={}\nfrom={}\n{FETCH}", quote(name.as_bytes()), quote(&expected), from + 1);
         match self.folder.run(&script, sink, LONGEST).await {
             Ok(()) => Fetched::All,
             Err(Failure::Lost(error)) => Fetched::Part(chain(&error)),
@@ -151,8 +146,7 @@ impl Failure {
 impl RemoteFolder {
     /// A small file of the folder or below it; `None` when it is not there.
     pub(crate) async fn read(&self, name: &str, limit: u64) -> Result<Option<Secret>, String> {
-        let script =
-            format!("folder={}\nname={}\nlimit={limit}\nabsent={ABSENT}\n{READ}", quote(&self.path), quote(name));
+        let script = format!("name={}\nlimit={limit}\nabsent={ABSENT}\n{READ}", quote(name));
         let mut content = Vec::new();
         match self.run(&script, &mut content, Duration::from_mins(2)).await {
             Ok(()) => Ok(Some(Secret::new(content))),
@@ -161,13 +155,15 @@ impl RemoteFolder {
         }
     }
 
+    /// Runs a script in the folder.
     async fn run(
         &self,
         script: &str,
         stdout: &mut (dyn AsyncWrite + Send + Unpin),
         limit: Duration,
     ) -> Result<(), Failure> {
-        let request = Request { script, stdin: None, stdout: Some(stdout), limit };
+        let script = format!("folder={}\n{ENTER}{script}", quote(&self.path));
+        let request = Request { script: &script, stdin: None, stdout: Some(stdout), limit };
         let reply = self
             .host
             .run(request)

@@ -79,6 +79,11 @@ impl Target {
         Arc::clone(&self.transport)
     }
 
+    /// How many connections to it were made so far.
+    pub fn connections(&self) -> u64 {
+        self.transport.connections()
+    }
+
     /// The run's id.
     pub fn run(&self) -> &str {
         &self.run

@@ -63,6 +63,10 @@ impl Transport for Local {
     fn reconnect_for(&self) -> std::time::Duration {
         std::time::Duration::ZERO
     }
+
+    fn connections(&self) -> u64 {
+        0
+    }
 }
 
 /// A script and all that it started in its own group; an already ended group is as good.

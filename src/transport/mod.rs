@@ -82,4 +82,7 @@ pub trait Transport: Debug + Send + Sync {
 
     /// How long a lost connection is worth trying again.
     fn reconnect_for(&self) -> Duration;
+
+    /// How many connections were made so far. More than before: what went through an older one may have been cut off.
+    fn connections(&self) -> u64;
 }

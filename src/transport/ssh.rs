@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,6 +39,8 @@ pub struct Ssh {
     known_password: OnceCell<Secret>,
     reconnect_for: Duration,
     link: Mutex<Link>,
+    /// How many connections were made.
+    made: AtomicU64,
 }
 
 #[derive(Default)]
@@ -61,6 +64,7 @@ impl Ssh {
             known_password: OnceCell::new(),
             reconnect_for: host.reconnect_for.map_or(Duration::from_mins(5), Span::duration),
             link: Mutex::default(),
+            made: AtomicU64::new(0),
         })
     }
 
@@ -83,6 +87,7 @@ impl Ssh {
         match self.connect(link.lost.map(|lost| lost + self.reconnect_for)).await {
             Ok(connection) => {
                 let connection = Arc::new(connection);
+                self.made.fetch_add(1, Ordering::Relaxed);
                 *link = Link { live: Some(Arc::clone(&connection)), ..Link::default() };
                 Ok(connection)
             }
@@ -217,6 +222,10 @@ impl Transport for Ssh {
 
     fn reconnect_for(&self) -> Duration {
         self.reconnect_for
+    }
+
+    fn connections(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
     }
 }
 

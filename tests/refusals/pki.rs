@@ -167,6 +167,24 @@ fn a_key_that_may_not_be_read() {
 }
 
 #[test]
+fn a_folder_that_may_not_be_looked_into() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let mut site = Site::new(&lab, &host);
+    site.mode("pki/etcd", 0);
+    site.as_mortal = true;
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR `etcd/ca.crt`: could not read `[dir]/backup/pki/etcd/ca.crt`: Permission denied (os error 13) [pki-unreadable]
+            -> `[pki]` says where it is taken from: the user that runs drctl must be able to read it
+      ERROR `etcd/ca.key`: could not read `[dir]/backup/pki/etcd/ca.key`: Permission denied (os error 13) [pki-unreadable]
+            -> `[pki]` says where it is taken from: the user that runs drctl must be able to read it
+    error: 2 errors; the target was not touched: pki-unreadable
+      help: what to do is said with each of them
+    "#);
+}
+
+#[test]
 fn a_key_that_is_no_key() {
     let lab = Lab::new();
     let host = lab.host("target", "light", ADDRESS, &[]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drctl::actions::Finding;
-use drctl::event::{Ending, Event, FORMAT, RunHeader, SnapshotRef, StepRef};
+use drctl::event::{Direction, Ending, Event, FORMAT, RunHeader, SnapshotRef, StepRef};
 use drctl::journal::{Record, RunState};
 use drctl::report::evidence::{Circumstances, Outcome, Past, Rehearsal};
 use drctl::report::{Evidence, Report};
@@ -112,9 +112,9 @@ fn outputs(action: &str) -> Values {
             ("old_admin", "accepted"),
             ("leader", "cp-1_4be2f1c6"),
             ("canary", "reconciled"),
-            ("endpoints", "as before"),
-            ("taints", "as before"),
-            ("nodes_back", "cp-1"),
+            ("endpoints", "10.0.0.10"),
+            ("taints", "none"),
+            ("nodes_back", "1 of 3"),
             ("nodes_missing", "worker-1, worker-2"),
         ]),
         _ => Values::new(),
@@ -262,4 +262,58 @@ pub(crate) fn passed(earlier: u32) -> Evidence {
     let mut journal = Journal::new("prod-20261124T011837Z-b4cb", 0.0);
     journal.on_from(0);
     journal.evidence(circumstances(earlier))
+}
+
+/// A game day: drctl is killed while kubeadm works, the run is taken up again, and the last proof fails.
+pub(crate) fn failed(earlier: u32) -> Evidence {
+    let mut journal = Journal::new("prod-20261124T011837Z-b4cb", 0.0);
+    for step in &STEPS[..12] {
+        journal.step(*step, 1);
+    }
+    journal.begin("kubeadm-init", 1);
+    journal.clock += 14.0;
+    journal.note(Event::Resumed { direction: Direction::Forward });
+    journal.clock += 9.2;
+    journal.note(Event::StepDone { step: text("kubeadm-init"), outputs: Values::new() });
+    for step in &STEPS[13..16] {
+        journal.step(*step, 1);
+    }
+    journal.begin("verify-cluster", 1);
+    journal.clock += 6.1;
+    let error = format!("the UID of namespace kube-system: expected {UID}, found 5a1d7c90-52d7-4d43-b6a5-0c1f3f7f1a11");
+    journal.note(Event::StepFailed { step: text("verify-cluster"), error });
+    journal.note(Event::Stopped { reason: text("step `verify-cluster` failed") });
+    let mut circumstances = circumstances(earlier);
+    circumstances.ended = Some(at(journal.clock + 0.9));
+    if let Some(drill) = &mut circumstances.drill {
+        drill.fault = Some(text("kill-controller: drctl was killed while kubeadm-init ran"));
+    }
+    journal.evidence(circumstances)
+}
+
+/// Text that means something to every form: of a target that is not to be believed.
+pub(crate) const HOSTILE: &str =
+    "<script src=\"https://evil.example/x.js\">alert('1')</script> & | **b** [l](http://evil.example) `c";
+
+/// A restore in which every text that comes from outside is hostile.
+pub(crate) fn hostile() -> Evidence {
+    let mut journal = Journal::new("prod-20261124T011837Z-b4cb", 0.0);
+    journal.begin("fence", 1);
+    journal.clock += 1.0;
+    journal.note(Event::StepFailed { step: text("fence"), error: text(HOSTILE) });
+    journal.note(Event::Stopped { reason: text(HOSTILE) });
+    let mut evidence = journal.evidence(Circumstances {
+        findings: Some(vec![Finding::warning(HOSTILE, HOSTILE, HOSTILE)]),
+        facts: values(&[("target.os", HOSTILE)]),
+        ..Circumstances::default()
+    });
+    evidence.cluster = text(HOSTILE);
+    evidence.host = text(HOSTILE);
+    if let Some(snapshot) = &mut evidence.snapshot {
+        snapshot.name = text(HOSTILE);
+    }
+    for step in &mut evidence.steps {
+        step.name = text(HOSTILE);
+    }
+    evidence
 }

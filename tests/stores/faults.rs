@@ -71,6 +71,31 @@ fn a_killed_download_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_killed_download_from_google_goes_on_where_it_was() {
+    let mut bed = Bed::new();
+    bed.write(&format!("gcs/backups/etcd/{NAME}"), &large(WHOLE, 24));
+    let port = free_port();
+    let link = Link::to(port);
+    let _server = Server::gcs(&bed.path("gcs"), port, link.port);
+    bed.inventory(&format!(
+        "[[snapshots]]\nobject_store = {{ url = 'gs://backups/etcd', endpoint = 'http://127.0.0.1:{}', allow_http = true }}\n",
+        link.port
+    ));
+    bed.variables = vec![("GOOGLE_SKIP_SIGNATURE", "true".to_owned())];
+    let (mut child, _) = stalled(&bed, &link);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let there = bed.part().unwrap();
+    link.cut(false);
+    link.free();
+    let before = link.passed();
+    bed.check().chose(NAME);
+    assert_eq!(link.ranges(), [format!("bytes={there}-")]);
+    let rest = link.passed() - before;
+    assert!(rest < SIZE - there + MIB, "{rest} bytes for the last {}", SIZE - there);
+}
+
+#[test]
 fn a_server_that_dies_and_comes_back_is_waited_for() {
     let (bed, server, link) = prepared();
     let (child, there) = stalled(&bed, &link);

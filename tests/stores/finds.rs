@@ -149,3 +149,39 @@ fn a_container_of_azure() {
     let said = bed.check().said("no-snapshot");
     assert!(said.contains("`AZURE_STORAGE_ACCOUNT_KEY` (set)"), "{said}");
 }
+
+/// A service account whose file says, as it may, where the store is.
+fn service_account(bed: &Bed, port: u16) {
+    let account = format!(
+        "{{\"gcs_base_url\": \"http://127.0.0.1:{port}\", \"disable_oauth\": true, \"client_email\": \"\", \
+         \"private_key\": \"\", \"private_key_id\": \"\"}}"
+    );
+    bed.write("account.json", account.as_bytes());
+}
+
+#[test]
+fn a_bucket_of_google() {
+    let mut bed = Bed::new();
+    bed.write("gcs/backups/etcd/etcd-2024-01-01T00:01:00Z.db", WHOLE);
+    bed.write("gcs/backups/etcd/etcd-2024-01-01T00:02:00Z.db", OTHER);
+    bed.write("gcs/backups/etcd/etcd-2024-01-01T00:03:00Z.db", &WHOLE[..WHOLE.len() - 100]);
+    bed.write("gcs/backups/etcd/below/etcd-2024-01-01T00:04:00Z.db", OTHER);
+    bed.write("gcs/backups/etcd-other/etcd-2024-01-01T00:05:00Z.db", OTHER);
+    let port = free_port();
+    let _server = Server::gcs(&bed.path("gcs"), port, port);
+    service_account(&bed, port);
+    bed.inventory("[[snapshots]]\nobject_store = { url = 'gs://backups/etcd', allow_http = true }\n");
+    bed.variables = vec![("GOOGLE_SERVICE_ACCOUNT", bed.path("account.json").display().to_string())];
+    let found = bed.check();
+    found.chose("etcd-2024-01-01T00:02:00Z.db");
+    let passed = found.said("snapshot-passed-over");
+    assert!(passed.contains("00:03:00Z.db") && passed.contains("truncated"), "{passed}");
+    assert!(!passed.contains("00:04") && !passed.contains("00:05"), "{passed}");
+
+    bed.inventory("[[snapshots]]\nobject_store = { url = 'gs://no-such-bucket/etcd', allow_http = true }\n");
+    let said = bed.check().said("no-snapshot");
+    assert!(said.contains("gs://no-such-bucket/etcd") && said.contains("no bucket named no-such-bucket"), "{said}");
+    bed.variables[0].1 = bed.path("no-account.json").display().to_string();
+    let said = bed.check().said("no-snapshot");
+    assert!(said.contains("no-account.json"), "{said}");
+}

@@ -6,6 +6,7 @@
 
 mod faults;
 mod finds;
+mod names;
 mod pki;
 mod servers;
 

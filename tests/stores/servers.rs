@@ -69,6 +69,15 @@ impl Server {
         Self::start(&mut command, port)
     }
 
+    /// Google Cloud Storage with what is in a folder: its buckets, and their objects. It asks for no credentials, and
+    /// answers only who calls it by the port `called`.
+    pub(crate) fn gcs(root: &Path, port: u16, called: u16) -> Self {
+        let mut command = Command::new(installed().join("gcs"));
+        command.args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string()]);
+        command.args(["-public-host", &format!("127.0.0.1:{called}"), "-backend", "memory", "-data"]).arg(root);
+        Self::start(&mut command, port)
+    }
+
     /// A web server that knows nothing of ranges.
     pub(crate) fn web(root: &Path) -> Self {
         let port = free_port();

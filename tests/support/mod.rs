@@ -81,6 +81,20 @@ impl Lab {
         self.lab(&["backup"]).into()
     }
 
+    /// What kubectl says with the credential of before the disaster (`admin.conf` of that folder), from where users are.
+    pub(crate) fn kubectl(&self, backup: &Path, args: &[&str]) -> String {
+        let kubectl = format!("{}/kubectl", self.lab(&["path", "kube-programs"]));
+        let output = Command::new("nsenter")
+            .arg(format!("--net={}", self.netns().display()))
+            .args(["--", &kubectl, "--kubeconfig"])
+            .arg(backup.join("admin.conf"))
+            .args(args)
+            .output()
+            .expect("kubectl can be run");
+        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// drctl, where it can reach the hosts; its journals lie in the lab's folder.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         self.command_of("state", args)

@@ -41,7 +41,13 @@ pub(super) struct KubeadmInit {
     /// Whether the configuration in the snapshot is used when the inventory gives none (default yes).
     #[serde(default = "yes")]
     config_from_snapshot: bool,
+    /// Whether controller-manager and scheduler are started (default yes). Without them nothing acts on the restored data.
+    #[serde(default = "yes")]
+    controllers: bool,
 }
+
+/// What starts them.
+const CONTROLLERS: &str = "control-plane/controller-manager,control-plane/scheduler";
 
 fn data_is_there() -> Vec<String> {
     vec!["DirAvailable--var-lib-etcd".to_owned()]
@@ -71,6 +77,9 @@ impl Action for KubeadmInit {
             Origin::Defaults => "kubeadm's defaults: what the restored cluster was configured with is overwritten",
         };
         let mut details = vec![format!("with {from}")];
+        if !self.controllers {
+            details.push("without controller-manager and scheduler".to_owned());
+        }
         if let Some(node) = node {
             details.push(format!("as node {} at {}", node.name, node.address));
         }
@@ -117,7 +126,8 @@ impl Action for KubeadmInit {
     }
 
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
-        let reply = cx.target.look(include_str!("verify.sh")).await?;
+        let script = format!("controllers={}\n{}", self.controllers, include_str!("verify.sh"));
+        let reply = cx.target.look(&script).await?;
         if reply.status == 0 {
             return Ok(Verdict::Took(Values::new()));
         }
@@ -150,6 +160,9 @@ impl KubeadmInit {
             quote(config),
             quote(self.ignore_preflight_errors.join(","))
         );
+        if !self.controllers {
+            arguments.push_str(&format!(" --skip-phases={CONTROLLERS}"));
+        }
         for text in &self.extra_args {
             arguments.push(' ');
             arguments.push_str(&quote(cx.fill(text)?));

@@ -1,6 +1,7 @@
-# What a finished `kubeadm init` leaves.
-for path in admin.conf kubelet.conf manifests/etcd.yaml manifests/kube-apiserver.yaml \
-    manifests/kube-controller-manager.yaml manifests/kube-scheduler.yaml pki/apiserver.crt; do
+# What a finished `kubeadm init` leaves; `controllers` says whether it was to start them.
+set -- admin.conf kubelet.conf manifests/etcd.yaml manifests/kube-apiserver.yaml pki/apiserver.crt
+[ "$controllers" != true ] || set -- "$@" manifests/kube-controller-manager.yaml manifests/kube-scheduler.yaml
+for path; do
     if [ ! -s "/etc/kubernetes/$path" ]; then
         echo "/etc/kubernetes/$path is not there"
         exit 1

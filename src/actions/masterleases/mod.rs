@@ -136,6 +136,11 @@ impl Action for Masterleases {
         Ok(Verdict::DidNot { reason: "it was not looked at to the end".to_owned() })
     }
 
+    /// What was removed is gone, and is told as expired.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {
         Ok(())
     }

@@ -49,7 +49,7 @@ fn yes() -> bool {
 impl Declared for VerifyCluster {
     const NAME: &'static str = "verify_cluster";
     const OUTPUTS: &'static [&'static str] =
-        &["kube_system_uid", "leader", "old_admin", "endpoints", "taints", "nodes_back", "nodes_missing"];
+        &["kube_system_uid", "leader", "old_admin", "canary", "endpoints", "taints", "nodes_back", "nodes_missing"];
 }
 
 #[async_trait]
@@ -91,6 +91,7 @@ impl Action for VerifyCluster {
         if self.controllers && self.canary {
             canary::prove(&proof).await?;
         }
+        say("canary", if self.canary { "reconciled" } else { "not tried" }.to_owned());
         say("endpoints", endpoints::compare(&proof).await?);
         let nodes = nodes::compare(&proof).await?;
         say("taints", nodes.taints);

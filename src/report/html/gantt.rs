@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::tables::prose;
 use crate::report::evidence::{End, Evidence, Span, Step};
 use crate::report::{human_seconds, span};
 
@@ -67,7 +68,7 @@ pub(super) fn gantt(evidence: &Evidence) -> Markup {
         @if !evidence.moments.is_empty() {
             ol.moments {
                 @for moment in &evidence.moments {
-                    li { span.number { (human_seconds(moment.after)) } " " (moment.what) }
+                    li { span.number { (human_seconds(moment.after)) } " " (prose(&moment.what)) }
                 }
             }
         }

@@ -66,7 +66,7 @@ pub(super) fn steps(evidence: &Evidence) -> Markup {
                             (words::state(step))
                             @match &step.detail {
                                 Some(why) if step.state == "skipped" => span.detail { ": " (prose(why)) },
-                                Some(said) => p.detail { (said) },
+                                Some(said) => p.detail { (prose(said)) },
                                 None => {},
                             }
                         }

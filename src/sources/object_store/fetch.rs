@@ -33,8 +33,8 @@ impl Fetch for Object<'_> {
             Ok(found) => found,
             Err(error) => return self.ended(&error),
         };
-        let same_tag =
-            self.candidate.tag.is_none() || found.meta.e_tag.is_none() || found.meta.e_tag == self.candidate.tag;
+        let tag = found.meta.e_tag.as_deref().map(super::quoted);
+        let same_tag = self.candidate.tag.is_none() || tag.is_none() || tag == self.candidate.tag;
         if found.meta.size != self.candidate.size || !same_tag {
             return Fetched::Changed;
         }

@@ -152,5 +152,10 @@ fn candidate(object: &ObjectMeta) -> Option<Candidate> {
 fn candidate_of(object: &ObjectMeta, name: &std::ffi::OsStr) -> Candidate {
     let modified = Timestamp::from_millisecond(object.last_modified.timestamp_millis());
     let candidate = Candidate::new(name.to_owned(), object.size, modified.unwrap_or(Timestamp::UNIX_EPOCH));
-    Candidate { tag: object.e_tag.clone(), ..candidate }
+    Candidate { tag: object.e_tag.as_deref().map(quoted), ..candidate }
+}
+
+/// An `ETag` has quotes, which some servers forget in one of their answers.
+fn quoted(tag: &str) -> String {
+    if tag.ends_with('"') { tag.to_owned() } else { format!("\"{tag}\"") }
 }

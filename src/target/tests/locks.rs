@@ -196,6 +196,10 @@ impl Transport for Losing {
     fn reconnect_for(&self) -> Duration {
         Duration::from_secs(30)
     }
+
+    fn connections(&self) -> u64 {
+        u64::from(self.lost.load(std::sync::atomic::Ordering::SeqCst))
+    }
 }
 
 #[tokio::test]

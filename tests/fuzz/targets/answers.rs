@@ -44,6 +44,10 @@ impl Transport for Hostile {
     fn reconnect_for(&self) -> Duration {
         Duration::ZERO
     }
+
+    fn connections(&self) -> u64 {
+        0
+    }
 }
 
 fuzz_target!(|input: (u8, &[u8])| {
