@@ -77,6 +77,7 @@ fn two_gib() -> Size {
     Size::from_gib(2)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_two_gib(size: &Size) -> bool {
     *size == two_gib()
 }
