@@ -184,7 +184,7 @@ mod tests {
 
     fn restored() -> Report {
         let done = Event::StepDone { step: one(), outputs: Values::new() };
-        report(vec![started(), done, Event::Finished { ending: Ending::Restored }])
+        report(vec![started(), Event::StepKept { step: one() }, done, Event::Finished { ending: Ending::Restored }])
     }
 
     fn verdict(kind: Kind, report: Option<&Report>, figures: &Figures, against: &[&str]) -> (Outcome, String) {
