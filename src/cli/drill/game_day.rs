@@ -15,12 +15,12 @@ use crate::drill::{DrillFolder, Order};
 use crate::event::Event;
 use crate::runs::RunFolder;
 
-/// Into a long step this far, its command is under way.
-const INTO: Duration = Duration::from_secs(2);
+/// Into a long step this far, its command is under way; a small restore takes less than a second.
+const INTO: Duration = Duration::from_millis(200);
 /// How long a cut link stays cut.
 const CUT: Duration = Duration::from_secs(10);
 /// Between two looks into the journal.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(50);
 /// How often a run is taken up that stopped at its checkpoint.
 const RESUMES: u32 = 3;
 /// The step that is struck: the first of these in the playbook.
@@ -59,7 +59,7 @@ impl GameDay<'_> {
         let mut child = self.resume(&folder)?;
         let told = match struck {
             Some(step) if reached(&folder, &step, &mut child).await? => self.strike(&step, &mut child).await?,
-            _ => "the step that was to be struck was not reached".to_owned(),
+            _ => None,
         };
         let mut exit = ended(&mut child).await?;
         while resumes < RESUMES && (exit == u8::from(Exit::Stopped) || exit == KILLED) {
@@ -68,16 +68,29 @@ impl GameDay<'_> {
         }
         let done = exit == u8::from(Exit::Done);
         let by_itself = resumes == 1;
+        let as_expected = match self.fault {
+            fault::Fault::CutLink => by_itself,
+            fault::Fault::KillController => !by_itself,
+            fault::Fault::RebootTarget | fault::Fault::CorruptSnapshot => true,
+        };
+        let then = if by_itself { "the run went on by itself" } else { "`resume` took it up" };
         Ok(Disturbed {
             exit: if done { Exit::Done } else { Exit::Stopped },
-            told: format!("{told}; {}", if by_itself { "the run went on by itself" } else { "`resume` took it up" }),
-            as_expected: done && (by_itself || self.fault != fault::Fault::CutLink),
+            as_expected: done && as_expected && told.is_some(),
+            told: told.map_or_else(
+                || "the run was over before it could be struck".to_owned(),
+                |told| format!("{told}; {then}"),
+            ),
         })
     }
 
-    async fn strike(&self, step: &str, child: &mut Child) -> Result<String, Fault> {
+    /// What was done; nothing when the run was quicker.
+    async fn strike(&self, step: &str, child: &mut Child) -> Result<Option<String>, Fault> {
         tokio::time::sleep(INTO).await;
-        Ok(match self.fault {
+        if has_ended(child)? {
+            return Ok(None);
+        }
+        Ok(Some(match self.fault {
             fault::Fault::KillController => {
                 child.kill().await.map_err(|source| Fault::Io { what: "kill the controller".to_owned(), source })?;
                 format!("drctl was killed in step `{step}`")
@@ -96,8 +109,8 @@ impl GameDay<'_> {
                     return Err(Fault::Drill { message, help: HELP.to_owned() });
                 }
             },
-            fault::Fault::CorruptSnapshot => String::new(),
-        })
+            fault::Fault::CorruptSnapshot => return Ok(None),
+        }))
     }
 
     /// What a person would type.
@@ -127,12 +140,16 @@ async fn reached(folder: &RunFolder, step: &str, child: &mut Child) -> Result<bo
         if records.iter().any(|record| matches!(&record.data, Event::StepKept { step: of } if of == step)) {
             return Ok(true);
         }
-        let gone = child.try_wait().map_err(|source| Fault::Io { what: "wait for drctl".to_owned(), source })?;
-        if gone.is_some() || begun.elapsed() > Duration::from_hours(2) {
+        if has_ended(child)? || begun.elapsed() > Duration::from_hours(2) {
             return Ok(false);
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+fn has_ended(child: &mut Child) -> Result<bool, Fault> {
+    let ended = child.try_wait().map_err(|source| Fault::Io { what: "wait for drctl".to_owned(), source })?;
+    Ok(ended.is_some())
 }
 
 async fn ended(child: &mut Child) -> Result<u8, Fault> {

@@ -7,7 +7,7 @@
 set -eu
 umask 022
 do=$1 dir=$2
-value() { sed -n "/^$1=/{s///p;q;}" "$dir/env"; }
+value() { sed -n "/^$1=/{s///p;q;}" "$dir/env" 2>/dev/null; }
 die() { echo "$*" >&2; exit 1; }
 
 # ---- one cgroup in every hierarchy: two kubelets must not meet, and what runs in it can be found
@@ -62,7 +62,7 @@ kill_all() {
 }
 start() {
   cat /proc/sys/kernel/random/uuid >"$dir/boot_id.new"; mv "$dir/boot_id.new" "$dir/boot_id"; chmod 444 "$dir/boot_id"
-  setsid sh "$0" enter "$dir" </dev/null >"$dir/console.log" 2>&1 &
+  setsid sh "$0" enter "$dir" </dev/null >"$dir/console.log" 2>&1 8>&- &
   n=0
   until [ -s "$dir/outer" ] && outer=$(cat "$dir/outer") && init=$(cat "/proc/$outer/task/$outer/children" 2>/dev/null) &&
       [ -n "$init" ] && [ -e "$dir/ready" ]; do
@@ -83,8 +83,10 @@ enter() {       # into the cgroups before anything is forked
 }
 
 up() {
+  # From here on whoever takes the target away finds this script, too: its drctl may be dead.
+  cg_join
   [ "$(id -u)" = 0 ] || die "namespaces, mounts and cgroups are for root: run drctl as root, or use another provider"
-  for p in unshare ip mount setsid; do command -v $p >/dev/null || die "the program \`$p\` is not on this machine (util-linux, iproute2)"; done
+  for p in unshare ip mount setsid flock; do command -v $p >/dev/null || die "the program \`$p\` is not on this machine (util-linux, iproute2)"; done
   root=$(value root)
   [ -x "$root/usr/sbin/sshd" ] || die "there is no /usr/sbin/sshd in $root: install openssh-server there"
   mkdir -p "$dir/root" "$dir/disk"
@@ -129,7 +131,7 @@ down() {
   kill_all; cg_leave
   for m in root disk; do while mountpoint -q "$dir/$m" 2>/dev/null; do umount "$dir/$m" || umount -l "$dir/$m"; done; done
   rm -rf --one-file-system "$dir/disk" "$dir/copies" "$dir/root" "$dir/sysctl"
-  rm -f "$dir/binds" "$dir/boot_id" "$dir/ready" "$dir/host_key" "$dir/authorized_keys"
+  rm -f "$dir/binds" "$dir/boot_id" "$dir/ready" "$dir/host_key" "$dir/authorized_keys" "$dir/env"
 }
 
 init() {
@@ -196,6 +198,13 @@ init() {
 }
 
 group=$(value group)
+[ -n "$group" ] || { [ "$do" = down ] && exit 0; die "there is no target in $dir (any more)"; }
+# One at a time: an `up` whose drctl was killed goes on by itself until it is ended here, or waited for.
+if [ "$do" = down ]; then kill_all; fi
+if [ "$do" != init ] && [ "$do" != enter ]; then
+  exec 8>"$dir/script.lock"; flock 8
+  [ -e "$dir/env" ] || { [ "$do" = down ] && exit 0; die "the target in $dir was taken away"; }
+fi
 case $do in
   up) up ;;
   down) down ;;
