@@ -27,7 +27,8 @@ fn leaves_nothing(site: &Site) {
     let state = site.lab.dir.path().display();
     let left = sh(&format!("grep -al '{state}/[^ ]*qemu.pid' /proc/[0-9]*/cmdline 2>/dev/null"));
     assert_eq!(left, "", "processes");
-    let left = sh(&format!("cd {state}/state/drills && ls -d */disk.qcow2 */seed.img */qemu.* */snapshots 2>/dev/null"));
+    let left =
+        sh(&format!("cd {state}/state/drills && ls -d */disk.qcow2 */seed.img */qemu.* */snapshots 2>/dev/null"));
     assert_eq!(left, "", "files");
 }
 
@@ -73,7 +74,11 @@ fn vm_a_killed_drill_leaves_an_isolated_machine_that_is_swept() {
     assert_eq!(within_machine(&site, &connect("127.0.0.1/22")), "open\n", "the control: its own SSH server");
     assert_eq!(within_machine(&site, &connect("10.77.1.11/22")), "", "a node of the living cluster");
     assert_eq!(within_machine(&site, &connect("10.77.0.1/22")), "", "the controller");
-    assert_eq!(within_hub(&site, &connect(&format!("{ADDRESS}/22"))), "", "the machine's address leads nowhere outside");
+    assert_eq!(
+        within_hub(&site, &connect(&format!("{ADDRESS}/22"))),
+        "",
+        "the machine's address leads nowhere outside"
+    );
     assert_eq!(within_machine(&site, "hostname; getent hosts master | cut -d' ' -f1"), format!("master\n{ADDRESS}\n"));
     assert!(within_machine(&site, "ip -o -4 address show dev eth0").contains(&format!(" {ADDRESS}/24 ")));
     node.down();
@@ -92,7 +97,18 @@ fn within_machine(site: &Site, script: &str) -> String {
     let started: serde_json::Value = serde_json::from_slice(&started).expect("JSON");
     let output = Command::new("nsenter")
         .arg(format!("--net={}", site.lab.netns().display()))
-        .args(["--", "ssh", "-q", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i"])
+        .args([
+            "--",
+            "ssh",
+            "-q",
+            "-F",
+            "none",
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "-i",
+        ])
         .arg(folder.join("id_ed25519"))
         .args(["-p", &started["port"].to_string(), "root@127.0.0.1", script])
         .output()
