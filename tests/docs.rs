@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use drctl::actions::KINDS;
 use drctl::event::{Event, Live};
 use drctl::inventory::{self, Inventory};
+use drctl::report::Evidence;
 use drctl::{cli, playbook};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -142,7 +143,8 @@ fn every_toml_block_is_read_by_the_real_readers() {
                 playbook::parse(&name, &text, &example).map_err(miette::Report::new).unwrap();
             } else if block.starts_with("# inventory, an excerpt\n") {
                 inventories += 1;
-                load_inventory(&format!("{block}\n{rest}"));
+                let target = if block.contains("[target]") { "" } else { "[target]\nhost = 'x'\n" };
+                load_inventory(&format!("{block}\n{rest}{target}"));
             } else if block.starts_with("# inventory\n") {
                 inventories += 1;
                 load_inventory(&block);
@@ -262,16 +264,44 @@ fn events_schema() -> Value {
 }
 
 fn is_current(name: &str, schema: &Value) {
+    is_current_text(name, &(serde_json::to_string_pretty(schema).unwrap() + "\n"));
+}
+
+fn is_current_text(name: &str, current: &str) {
     let path = root().join(name);
-    let current = serde_json::to_string_pretty(schema).unwrap() + "\n";
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-        std::fs::write(&path, &current).unwrap();
+        std::fs::write(&path, current).unwrap();
     }
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap_or_default(),
-        current,
-        "{name} is stale: run `UPDATE_SCHEMAS=1 cargo test --test docs`"
-    );
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == current, "{name} is stale: run `UPDATE_SCHEMAS=1 cargo test --test docs`");
+}
+
+#[test]
+fn the_schema_of_reports_is_current() {
+    is_current("docs/report.schema.json", &schemars::schema_for!(Evidence).to_value());
+}
+
+/// The example is what this drctl makes of a real run's report.
+#[test]
+fn the_example_of_a_report_is_current() {
+    let evidence: Evidence = serde_json::from_str(&page("docs/examples/report.json")).unwrap();
+    is_current_text("docs/examples/report.json", &evidence.json().unwrap());
+    is_current_text("docs/examples/report.md", &drctl::report::markdown(&evidence));
+    is_current_text("docs/examples/report.html", &drctl::report::html(&evidence));
+}
+
+/// Every metric has its line, and none that is gone has one.
+#[test]
+fn every_metric_is_told() {
+    let evidence: Evidence = serde_json::from_str(&page("docs/examples/report.json")).unwrap();
+    let mut drill = evidence.clone();
+    (drill.figures.create_seconds, drill.figures.destroy_seconds) = (Some(1.0), Some(1.0));
+    (drill.figures.rto_limit_seconds, drill.figures.rpo_limit_seconds) = (Some(1.0), Some(1.0));
+    let text = drctl::report::metrics::metrics([&drill]);
+    let written: BTreeSet<String> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).map(str::to_owned).collect();
+    let told = first_cells(section(&page("docs/reports.md"), "Metrics").unwrap());
+    assert_eq!(told, written);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -207,4 +208,55 @@ fn a_proof_that_fails_has_its_own_exit_code() {
     let steps = "[[step]]\nname = \"prove\"\naction = \"verify_etcd\"\ntls = false\nport = 2379\ntimeout = \"3s\"\n";
     let (_host, args) = run(&lab, steps);
     drctl(&lab, &args).expect(7);
+}
+
+#[test]
+fn a_run_leaves_a_report_and_no_report_changes_how_it_ends() {
+    let lab = Lab::new();
+    let steps = step("one", "true", "") + &step("two", "[ -e /root/mended ]", "undo = 'true'");
+    let (host, args) = run(&lab, &steps);
+    let inventory = std::fs::read_to_string(&args[2]).expect("the inventory");
+    let reporting = "[report]\nmetrics = \"textfiles\"\nsign.key = \"none\"\n";
+    let inventory = lab.write("prod.toml", inventory + "\n" + reporting);
+    let here = std::path::Path::new(&inventory).parent().expect("a folder").to_owned();
+
+    let ran = drctl(&lab, &args).expect(4);
+    let folder = here.join("state/runs").join(lab.run_id());
+    for warning in ["the report is not signed: the signing key `", "the metrics are not written: could not write `"] {
+        assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    }
+    let html = folder.join("report.html");
+    assert!(ran.stderr.contains(&format!("\nreport   {}\n", html.display())), "{}", ran.stderr);
+    for name in ["report.json", "report.md", "report.html", "seen.json"] {
+        let mode = std::fs::metadata(folder.join(name)).expect(name).permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    assert_eq!(std::fs::metadata(&folder).expect("a folder").permissions().mode() & 0o777, 0o700);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect(name);
+    let report: serde_json::Value = serde_json::from_str(&read("report.json")).expect("JSON");
+    assert_eq!(report["verdict"]["outcome"], "failed");
+    assert!(report["findings"].as_array().is_some_and(|findings| findings.len() > 5), "{report:#}");
+    assert!(report["versions"]["os"].as_str().is_some_and(|os| os.contains("Debian")), "{report:#}");
+    for (form, name) in [("json", "report.json"), ("markdown", "report.md"), ("html", "report.html")] {
+        assert_eq!(lab.drctl(&["show", &lab.run_id(), "--report", form]).expect(0).stdout, read(name));
+    }
+
+    // It cannot be written again, and the run goes on all the same.
+    std::fs::remove_file(&html).expect("it is gone");
+    std::fs::create_dir_all(html.join("in the way")).expect("a folder");
+    let ran = lab.drctl(&["resume"]).expect(4);
+    assert!(ran.stderr.contains("the report is not kept: could not write `"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("\nreport   "), "{}", ran.stderr);
+
+    std::fs::remove_dir_all(&html).expect("it is gone");
+    std::fs::create_dir(here.join("textfiles")).expect("a folder");
+    host.sh("touch /root/mended");
+    let ran = lab.drctl(&["resume", "--output", "json"]).expect(0);
+    let lines: Vec<serde_json::Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+    let last = lines.last().expect("lines");
+    assert_eq!((last["kind"].as_str(), last["data"]["written"]["html"].as_str()), (Some("report"), html.to_str()));
+    assert!(lines.iter().any(|line| line["kind"] == "warning"), "the key is still not there");
+    let metrics = std::fs::read_to_string(here.join("textfiles/drctl-restore-prod.prom")).expect("metrics");
+    assert!(metrics.contains("drctl_verdict{cluster=\"prod\",kind=\"restore\",verdict=\"passed\"} 1"), "{metrics}");
 }

@@ -71,9 +71,7 @@ fn figures(page: &mut Page, evidence: &Evidence) {
         format!("Last successful {}", evidence.kind.word()),
         words::last_success(evidence),
         String::new(),
-        words::success_before(evidence)
-            .map(|past| format!("the one before: {}, {}", words::day(past.at), words::ago(past.at, evidence.ended)))
-            .unwrap_or_default(),
+        words::last_success_note(evidence),
     ]);
     page.table(&["Figure", "", "Limit", ""], &[false, true], rows);
 }
@@ -88,7 +86,9 @@ fn timeline(page: &mut Page, evidence: &Evidence) {
     let width = begun.iter().map(|(step, _)| step.name.chars().count()).max().unwrap_or(0);
     let lines = begun.iter().map(|(step, span)| {
         let took = human_seconds(span.seconds);
-        format!("{:width$}  {}  {took:>8}", step.name, bar(Some(span.after), Some(span.seconds), whole))
+        // Nothing ends the block before its end.
+        let name = step.name.replace(['`', '\n'], " ");
+        format!("{name:width$}  {}  {took:>8}", bar(Some(span.after), Some(span.seconds), whole))
     });
     page.line(&format!("```text\n{}\n```", lines.collect::<Vec<_>>().join("\n")));
     let moments: Vec<String> = evidence
@@ -183,7 +183,9 @@ fn list(items: &[String]) -> String {
 /// Text that is only text; what stands between backticks stays code. It may come from a target, and say anything.
 fn cell(text: &str) -> String {
     let parts: Vec<&str> = text.trim().split('`').collect();
-    if parts.len().is_multiple_of(2) {
+    // Where backticks touch, a reader of Markdown would pair them in another way.
+    let touching = parts.get(1..parts.len() - 1).is_some_and(|inner| inner.contains(&""));
+    if parts.len().is_multiple_of(2) || touching {
         return escaped(text.trim());
     }
     let parts = parts.iter().enumerate().map(|(number, part)| {
@@ -202,4 +204,18 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn code_is_only_what_every_reader_takes_for_code() {
+        assert_eq!(cell("step `a|b` <x>"), "step `a\\|b` \\<x\\>");
+        for odd in ["one ` <x>", "```<x>`", "`a``<x>`"] {
+            assert!(cell(odd).contains("\\<x\\>"), "{}", cell(odd));
+        }
+        assert_eq!(cell(" a\n  | b "), "a<br>  \\| b");
+    }
 }

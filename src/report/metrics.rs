@@ -25,17 +25,17 @@ impl Sample {
 const FAMILIES: &[Family] = &[
     Family {
         name: "drctl_last_success_timestamp_seconds",
-        help: "When the last one that passed ended.",
+        help: "When the last drill or restore that passed ended.",
         samples: |evidence| one(evidence.last_success.map(|at| at.as_duration().as_secs_f64())),
     },
     Family {
         name: "drctl_last_run_timestamp_seconds",
-        help: "When the last one ended.",
+        help: "When the last drill or restore ended.",
         samples: |evidence| one(Some(evidence.ended.as_duration().as_secs_f64())),
     },
     Family {
         name: "drctl_verdict",
-        help: "The verdict of the last one: 1 for the one that is so.",
+        help: "The verdict of the last drill or restore: 1 for the one that it has.",
         samples: |evidence| {
             let outcomes = [Outcome::Passed, Outcome::Failed, Outcome::Unfinished];
             let sample = |outcome: Outcome| Sample {
@@ -47,43 +47,43 @@ const FAMILIES: &[Family] = &[
     },
     Family {
         name: "drctl_rto_seconds",
-        help: "From the first record of the last one to the proven control plane.",
+        help: "From the first record of the last run to the proven control plane.",
         samples: |evidence| one(evidence.figures.rto_seconds),
     },
     Family {
         name: "drctl_rto_limit_seconds",
-        help: "How long that may be.",
+        help: "How long it may take from the first record to the proven control plane.",
         samples: |evidence| one(evidence.figures.rto_limit_seconds),
     },
     Family {
         name: "drctl_rpo_seconds",
-        help: "The age of the data when the last one began.",
+        help: "The age of the data when the last run began.",
         samples: |evidence| one(evidence.figures.rpo_seconds),
     },
     Family {
         name: "drctl_rpo_limit_seconds",
-        help: "How old it may be.",
+        help: "How old the data may be when a run begins.",
         samples: |evidence| one(evidence.figures.rpo_limit_seconds),
     },
     Family {
         name: "drctl_snapshot_size_bytes",
-        help: "The size of the snapshot of the last one.",
+        help: "The size of the snapshot of the last run.",
         #[expect(clippy::cast_precision_loss, reason = "snapshots are far below 2^53 bytes")]
         samples: |evidence| one(evidence.snapshot.as_ref().map(|snapshot| snapshot.bytes as f64)),
     },
     Family {
         name: "drctl_target_create_seconds",
-        help: "How long the throwaway target of the last one took to make.",
+        help: "How long the throwaway target of the last drill took to make.",
         samples: |evidence| one(evidence.figures.create_seconds),
     },
     Family {
         name: "drctl_target_destroy_seconds",
-        help: "How long it took to go.",
+        help: "How long the throwaway target of the last drill took to go.",
         samples: |evidence| one(evidence.figures.destroy_seconds),
     },
     Family {
         name: "drctl_step_duration_seconds",
-        help: "How long each step of the last one took.",
+        help: "How long each step of the last run took.",
         samples: |evidence| {
             let took = |step: &super::evidence::Step| {
                 Some(Sample { label: Some(("step", step.name.clone())), value: step.seconds? })

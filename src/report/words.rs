@@ -63,10 +63,18 @@ pub(super) fn last_success(evidence: &Evidence) -> String {
     }
 }
 
-/// The one that passed before this one.
-pub(super) fn success_before(evidence: &Evidence) -> Option<&Past> {
+/// When that was exactly; and when the one that passed before this one was.
+pub(super) fn last_success_note(evidence: &Evidence) -> String {
     let before = evidence.trend.iter().filter(|past| past.id != evidence.id());
-    before.filter(|past| past.outcome == Outcome::Passed).max_by_key(|past| past.at)
+    let before: Option<&Past> = before.filter(|past| past.outcome == Outcome::Passed).max_by_key(|past| past.at);
+    match (evidence.verdict.outcome, before) {
+        (Outcome::Passed, Some(before)) => {
+            format!("the one before: {}, {}", day(before.at), ago(before.at, evidence.ended))
+        }
+        (Outcome::Passed, None) => "the first of this cluster that passed".to_owned(),
+        (Outcome::Failed | Outcome::Unfinished, Some(before)) => time(before.at),
+        (Outcome::Failed | Outcome::Unfinished, None) => "none before this one passed either".to_owned(),
+    }
 }
 
 /// How long one point in time lies before another.
@@ -85,6 +93,7 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
 pub(super) struct Limited {
     pub(super) name: &'static str,
     pub(super) meaning: String,
+    missing: &'static str,
     pub(super) found: Option<f64>,
     pub(super) limit: Option<f64>,
 }
@@ -96,7 +105,7 @@ impl Limited {
     }
 
     pub(super) fn value(&self) -> String {
-        self.found.map_or_else(|| "not reached".to_owned(), human_seconds)
+        self.found.map_or_else(|| self.missing.to_owned(), human_seconds)
     }
 
     /// What of it is allowed, and whether that is kept: never by colour alone.
@@ -112,17 +121,19 @@ impl Limited {
 
 /// RTO and RPO.
 pub(super) fn limited(figures: &Figures) -> [Limited; 2] {
-    let basis = figures.rpo_basis.map_or("of the snapshot", super::evidence::Basis::word);
+    let basis = figures.rpo_basis.map(|basis| format!(", {}", basis.word())).unwrap_or_default();
     [
         Limited {
             name: "RTO",
             meaning: "from the first record of the run to the proven control plane".to_owned(),
+            missing: "not reached",
             found: figures.rto_seconds,
             limit: figures.rto_limit_seconds,
         },
         Limited {
             name: "RPO",
-            meaning: format!("age of the data when the run began, {basis}"),
+            meaning: format!("age of the data when the run began{basis}"),
+            missing: "unknown",
             found: figures.rpo_seconds,
             limit: figures.rpo_limit_seconds,
         },
@@ -133,18 +144,17 @@ pub(super) fn limited(figures: &Figures) -> [Limited; 2] {
 pub(super) fn circumstances(evidence: &Evidence) -> Vec<(&'static str, String)> {
     let mut rows = vec![("Cluster", evidence.cluster.clone())];
     match &evidence.drill {
-        Some(Rehearsal { id, provider, level, isolation, fault }) => {
-            rows.push(("Drill", id.clone()));
-            rows.push(("Target", format!("throwaway, made by `{provider}`")));
-            rows.push(("Level", level.clone()));
-            rows.extend(isolation.clone().map(|isolation| ("Isolation", isolation)));
-            rows.extend(fault.clone().map(|fault| ("Broken on purpose", fault)));
-        }
+        Some(Rehearsal { level, id, .. }) => rows.extend([("Level", level.clone()), ("Drill", id.clone())]),
         None => rows.push(("Target", evidence.host.clone())),
     }
     rows.extend(evidence.run.clone().map(|run| ("Run", run)));
     rows.push(("Began", time(evidence.begun)));
     rows.push(("Ended", time(evidence.ended)));
+    if let Some(Rehearsal { provider, isolation, fault, .. }) = &evidence.drill {
+        rows.push(("Target", format!("throwaway, made by `{provider}`")));
+        rows.extend(isolation.clone().map(|isolation| ("Isolation", isolation)));
+        rows.extend(fault.clone().map(|fault| ("Broken on purpose", fault)));
+    }
     let seconds = |name, seconds: Option<f64>| seconds.map(|seconds| (name, human_seconds(seconds)));
     rows.extend(seconds("Target made in", evidence.figures.create_seconds));
     rows.extend(seconds("Target gone in", evidence.figures.destroy_seconds));

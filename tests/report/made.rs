@@ -191,8 +191,8 @@ pub(crate) fn past(count: u32) -> Vec<Past> {
                 at: at(-weeks * 7.0 * 86_400.0),
                 outcome,
                 rto_seconds: restored
-                    .then_some(38.0 + 14.0 * wave + if outcome == Outcome::Failed { 75.0 } else { 0.0 }),
-                rpo_seconds: Some(120.0 + 200.0 * (1.0 - wave)),
+                    .then_some((38.0 + 14.0 * wave).round() + if outcome == Outcome::Failed { 75.0 } else { 0.0 }),
+                rpo_seconds: Some((120.0 + 200.0 * (1.0 - wave)).round()),
                 id: format!("prod-{}-{number:04x}", at(-weeks * 7.0 * 86_400.0).strftime("%Y%m%dT%H%M%SZ")),
             }
         })
@@ -293,7 +293,7 @@ pub(crate) fn failed(earlier: u32) -> Evidence {
 
 /// Text that means something to every form: of a target that is not to be believed.
 pub(crate) const HOSTILE: &str =
-    "<script src=\"https://evil.example/x.js\">alert('1')</script> & | **b** [l](http://evil.example) `c";
+    "<script src=\"https://evil.example/x.js\">alert('1')</script> & | **b** [l](http://evil.example)";
 
 /// A restore in which every text that comes from outside is hostile.
 pub(crate) fn hostile() -> Evidence {

@@ -28,7 +28,51 @@ fn is_accepted(text: &str) {
 fn a_failed_drill_in_metrics() {
     let text = metrics([&failed(3)]);
     is_accepted(&text);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    # HELP drctl_last_success_timestamp_seconds When the last drill or restore that passed ended.
+    # TYPE drctl_last_success_timestamp_seconds gauge
+    drctl_last_success_timestamp_seconds{cluster="prod",kind="drill"} 1794878317.412
+    # HELP drctl_last_run_timestamp_seconds When the last drill or restore ended.
+    # TYPE drctl_last_run_timestamp_seconds gauge
+    drctl_last_run_timestamp_seconds{cluster="prod",kind="drill"} 1795483160.712
+    # HELP drctl_verdict The verdict of the last drill or restore: 1 for the one that it has.
+    # TYPE drctl_verdict gauge
+    drctl_verdict{cluster="prod",kind="drill",verdict="passed"} 0
+    drctl_verdict{cluster="prod",kind="drill",verdict="failed"} 1
+    drctl_verdict{cluster="prod",kind="drill",verdict="unfinished"} 0
+    # HELP drctl_rto_limit_seconds How long it may take from the first record to the proven control plane.
+    # TYPE drctl_rto_limit_seconds gauge
+    drctl_rto_limit_seconds{cluster="prod",kind="drill"} 120
+    # HELP drctl_rpo_seconds The age of the data when the last run began.
+    # TYPE drctl_rpo_seconds gauge
+    drctl_rpo_seconds{cluster="prod",kind="drill"} 217.4
+    # HELP drctl_rpo_limit_seconds How old the data may be when a run begins.
+    # TYPE drctl_rpo_limit_seconds gauge
+    drctl_rpo_limit_seconds{cluster="prod",kind="drill"} 600
+    # HELP drctl_snapshot_size_bytes The size of the snapshot of the last run.
+    # TYPE drctl_snapshot_size_bytes gauge
+    drctl_snapshot_size_bytes{cluster="prod",kind="drill"} 48322592
+    # HELP drctl_target_create_seconds How long the throwaway target of the last drill took to make.
+    # TYPE drctl_target_create_seconds gauge
+    drctl_target_create_seconds{cluster="prod",kind="drill"} 1.24
+    # HELP drctl_target_destroy_seconds How long the throwaway target of the last drill took to go.
+    # TYPE drctl_target_destroy_seconds gauge
+    drctl_target_destroy_seconds{cluster="prod",kind="drill"} 0.87
+    # HELP drctl_step_duration_seconds How long each step of the last run took.
+    # TYPE drctl_step_duration_seconds gauge
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="fence"} 3.1
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="fetch-snapshot"} 1.8
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="ca-crt"} 0.2
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="ca-key"} 0.2
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="sa-pub"} 0.2
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="sa-key"} 0.2
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="restore-etcd"} 2.4
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="kubeadm-init"} 23.2
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="api-up"} 0.1
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="verify-etcd"} 0.6
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="masterleases"} 4.3
+    drctl_step_duration_seconds{cluster="prod",kind="drill",step="verify-cluster"} 6.1
+    "#);
 }
 
 #[test]

@@ -78,9 +78,9 @@ fn the_digest_is_that_of_the_journals_file() {
 #[test]
 fn frozen_texts_that_were_changed_speak_against_the_report() {
     let state = state();
-    let path = run(&state, RESTORED).join("snapshot.json");
-    let text = std::fs::read_to_string(&path).expect("a snapshot");
-    std::fs::write(&path, text.replace("00eb9270", "00eb9271")).expect("a file");
+    let path = run(&state, RESTORED).join("inventory.toml");
+    let text = std::fs::read_to_string(&path).expect("an inventory");
+    std::fs::write(&path, text + "# changed\n").expect("a file");
     let verdict = evidence(&state, RESTORED).verdict;
     assert_eq!(verdict.outcome, Outcome::Failed);
     assert!(verdict.reasons[0].contains("is not what the run froze when it began"), "{verdict:?}");

@@ -21,7 +21,7 @@ pub struct Case<'a> {
 
 /// Limits decide about a drill. A restore that came late is a restore all the same: that it did is told.
 pub fn judge(case: &Case<'_>) -> Verdict {
-    let limits = limits(case.figures, case.report.is_some_and(|report| report.ending == Some(Ending::Restored)));
+    let limits = case.report.map(|report| limits(case.figures, report)).unwrap_or_default();
     let mut against = case.against.to_vec();
     match case.report {
         None if against.is_empty() => against.push("No run was begun.".to_owned()),
@@ -90,7 +90,8 @@ struct Limit {
 }
 
 /// RTO is only known of what was restored.
-fn limits(figures: &Figures, restored: bool) -> Vec<Limit> {
+fn limits(figures: &Figures, report: &Report) -> Vec<Limit> {
+    let restored = report.ending == Some(Ending::Restored);
     let rto = restored.then(|| limit("RTO", figures.rto_seconds, figures.rto_limit_seconds));
     let rpo = limit("RPO", figures.rpo_seconds, figures.rpo_limit_seconds);
     rto.into_iter().chain([rpo]).flatten().collect()
@@ -271,7 +272,7 @@ mod tests {
 
     #[test]
     fn without_a_run_nothing_passes() {
-        let none = Figures::default();
+        let none = Figures { rto_seconds: None, rpo_seconds: None, ..LIMITS };
         assert_eq!(verdict(Kind::Drill, None, &none, &[]), (Outcome::Failed, "No run was begun.".to_owned()));
         let against = ["The target could not be made: no space."];
         assert_eq!(verdict(Kind::Drill, None, &none, &against), (Outcome::Failed, against[0].to_owned()));

@@ -122,7 +122,7 @@ impl Evidence {
         let begun = circumstances.begun.unwrap_or(report.started);
         let mut evidence = Self::bare(&header.cluster, &header.host, begun, report.last, &circumstances);
         evidence.run = Some(header.run.clone());
-        evidence.figures.rto_seconds = report.rto_seconds;
+        evidence.figures.rto_seconds = report.rto_seconds.map(rounded);
         evidence.restored(report, snapshot);
         evidence.steps = run::steps(report, records, begun, &circumstances.usual);
         evidence.moments = run::moments(records, begun);
@@ -144,7 +144,7 @@ impl Evidence {
 
     fn bare(cluster: &str, host: &str, begun: Timestamp, last: Timestamp, circumstances: &Circumstances) -> Self {
         let fact = |name: &str| circumstances.facts.get(name).cloned();
-        let seconds = |span: &Option<Duration>| span.map(|span| span.as_secs_f64());
+        let seconds = |span: &Option<Duration>| span.map(|span| rounded(span.as_secs_f64()));
         Self {
             format: FORMAT,
             kind: if circumstances.drill.is_some() { Kind::Drill } else { Kind::Restore },
@@ -188,7 +188,7 @@ impl Evidence {
         let claims = snapshot.map(|snapshot| &snapshot.claims);
         let newest_change = claims.and_then(|claims| claims.newest_change);
         let age = report.started.duration_since(newest_change.unwrap_or(frozen.taken));
-        self.figures.rpo_seconds = Some(age.as_secs_f64());
+        self.figures.rpo_seconds = Some(rounded(age.as_secs_f64()));
         self.figures.rpo_basis =
             newest_change.map(|_| Basis::Data).or_else(|| snapshot.map(|snapshot| snapshot.time_from.into()));
         self.versions.etcd = claims.and_then(|claims| claims.etcd_version.clone());
@@ -230,4 +230,9 @@ impl Evidence {
     pub fn id(&self) -> &str {
         self.drill.as_ref().map(|drill| drill.id.as_str()).or(self.run.as_deref()).unwrap_or_default()
     }
+}
+
+/// Milliseconds are all that clocks are worth, and a program reads them back as they were written.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{End, Moment, Span, Step};
+use super::{End, Moment, Span, Step, rounded};
 use crate::event::{Direction, Event};
 use crate::journal::Record;
 use crate::report::{Report, StepReport, seconds};
@@ -19,17 +19,18 @@ pub(super) fn steps(
 }
 
 fn of_step(step: &StepReport, records: &[Record], begun: Timestamp, usual: Option<&SignedDuration>) -> Step {
-    let usual_seconds = usual.map(SignedDuration::as_secs_f64);
-    let took = step.seconds.filter(|_| step.state == "done");
+    let usual_seconds = usual.map(|usual| rounded(usual.as_secs_f64()));
+    let seconds = step.seconds.map(rounded);
+    let took = seconds.filter(|_| step.state == "done");
     Step {
         name: step.name.clone(),
         action: step.action.clone(),
         state: step.state.to_owned(),
         detail: step.detail.clone(),
         attempts: step.attempts,
-        seconds: step.seconds,
+        seconds,
         usual_seconds,
-        difference_seconds: took.zip(usual_seconds).map(|(took, usual)| took - usual),
+        difference_seconds: took.zip(usual_seconds).map(|(took, usual)| rounded(took - usual)),
         spans: spans(&step.name, records, begun),
     }
 }
@@ -39,7 +40,7 @@ fn spans(name: &str, records: &[Record], begun: Timestamp) -> Vec<Span> {
     let mut open: Option<Timestamp> = None;
     let mut close = |from: &mut Option<Timestamp>, at: Timestamp, end: End| {
         if let Some(from) = from.take() {
-            spans.push(Span { after: seconds(begun, from), seconds: seconds(from, at), end });
+            spans.push(Span { after: rounded(seconds(begun, from)), seconds: rounded(seconds(from, at)), end });
         }
     };
     for record in records.iter().filter(|record| record.data.step() == Some(name)) {
@@ -74,7 +75,7 @@ pub(super) fn moments(records: &[Record], begun: Timestamp) -> Vec<Moment> {
             Event::Stopped { reason } => format!("stopped: {}", reason.lines().next().unwrap_or_default()),
             _ => return None,
         };
-        Some(Moment { after: seconds(begun, record.at), what })
+        Some(Moment { after: rounded(seconds(begun, record.at)), what })
     });
     told.collect()
 }

@@ -94,7 +94,6 @@ fn mark(outcome: Outcome) -> Markup {
 }
 
 fn figures(evidence: &Evidence) -> Markup {
-    let before = words::success_before(evidence);
     html! {
         section.figures aria-label="Figures" {
             @for figure in words::limited(&evidence.figures) {
@@ -103,16 +102,7 @@ fn figures(evidence: &Evidence) -> Markup {
             div.tile {
                 h2 { "Last successful " (evidence.kind.word()) }
                 p.value { (words::last_success(evidence)) }
-                p.note {
-                    @match (evidence.last_success, before) {
-                        (None, _) => "no one before this one passed either",
-                        (Some(_), Some(before)) if evidence.verdict.outcome == Outcome::Passed => {
-                            "the one before: " (words::day(before.at)) ", " (words::ago(before.at, evidence.ended))
-                        },
-                        (Some(_), None) => "the first of this cluster that passed",
-                        (Some(at), Some(_)) => (words::time(at)),
-                    }
-                }
+                p.note { (words::last_success_note(evidence)) }
             }
         }
     }

@@ -159,11 +159,12 @@ fn in_words(trend: &[Past], value: fn(&Past) -> Option<f64>, limit: Option<f64>)
 
 /// A round number that is not below: the halves of an axis are round then, too.
 fn nice(seconds: f64) -> f64 {
-    const ROUND: [f64; 22] = [
-        1.0, 2.0, 4.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0, 360.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0,
-        28800.0, 43200.0, 86400.0, 172_800.0, 345_600.0, 691_200.0,
+    const ROUND: [f64; 31] = [
+        1.0, 2.0, 4.0, 6.0, 10.0, 20.0, 30.0, 40.0, 60.0, 90.0, 120.0, 180.0, 240.0, 360.0, 480.0, 600.0, 720.0, 960.0,
+        1200.0, 1800.0, 2400.0, 3600.0, 5400.0, 7200.0, 10800.0, 14400.0, 21600.0, 28800.0, 43200.0, 86400.0,
+        172_800.0,
     ];
-    ROUND.into_iter().find(|round| *round >= seconds).unwrap_or(seconds)
+    ROUND.into_iter().find(|round| *round >= seconds).unwrap_or_else(|| (seconds / 172_800.0).ceil() * 172_800.0)
 }
 
 fn px(value: f64) -> String {
