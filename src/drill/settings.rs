@@ -67,19 +67,13 @@ impl WorkloadCheck {
         };
         say("name", Some(&self.name));
         say("timeout", self.timeout.map(|span| span.to_string()).as_deref());
-        match &self.run {
-            Some(run) => {
-                say("action", Some("expect"));
-                // `$` of the command is the command's own.
-                say("command", Some(&run.replace('$', "$$")));
-            }
-            None => {
-                say("action", Some("expect"));
-                say("object", self.object.as_deref().map(|path| path.replace('$', "$$")).as_deref());
-                say("at", self.at.as_deref());
-                say("equals", self.equals.as_deref());
-            }
-        }
+        say("action", Some("expect"));
+        // `$` is the command's own, and no name of drctl's.
+        let own = |text: &Option<String>| text.as_ref().map(|text| text.replace('$', "$$"));
+        say("command", own(&self.run).as_deref());
+        say("object", own(&self.object).as_deref());
+        say("at", self.at.as_deref());
+        say("equals", own(&self.equals).as_deref());
         Value::Table(step)
     }
 }

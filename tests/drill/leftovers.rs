@@ -56,7 +56,7 @@ fn begun(site: &Site) -> Child {
 
 /// Waits until the newest drill's record says so.
 fn reaches(site: &Site, state: &str) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     let drills = site.lab.dir.path().join("state/drills");
     loop {
         let records = drills.read_dir().into_iter().flatten().flatten().map(|entry| entry.path().join("drill.json"));

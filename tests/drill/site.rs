@@ -76,7 +76,7 @@ impl Site {
         let done = records
             .map(|record| record["data"].clone())
             .find(|data| data["event"] == "step_done" && data["step"] == step);
-        done.map(|data| data["outputs"].clone()).unwrap_or_else(|| panic!("step {step} is done in {journal}"))
+        done.expect("the step is done")["outputs"].clone()
     }
 
     /// No mount, no file, no cgroup of the target, and so no process: a cgroup cannot be removed while one is in it.

@@ -20,8 +20,13 @@ pub(crate) fn run(scene: Scene, every: usize) -> Report {
     let shared = Shared::new(scene, &lab);
     let counts = count(&shared, &lab);
     let all = scene.trials(counts);
+    let only = std::env::var("DRCTL_MATRIX_ONLY").ok();
+    let is_meant = |number: usize, trial: &Trial| match &only {
+        Some(words) => trial.to_string().contains(words),
+        None => is_chosen(number, every),
+    };
     let chosen: Vec<Trial> =
-        all.iter().copied().enumerate().filter(|(n, _)| is_chosen(*n, every)).map(|(_, trial)| trial).collect();
+        all.iter().copied().enumerate().filter(|(n, trial)| is_meant(*n, trial)).map(|(_, trial)| trial).collect();
     eprintln!("{counts:?}: {} of {} trials", chosen.len(), all.len());
 
     let begun = Instant::now();

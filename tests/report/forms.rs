@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::made::{HOSTILE, at, circumstances, failed, hostile, passed};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a whole report is one picture")]
 fn a_failed_drill_in_markdown() {
     insta::assert_snapshot!(markdown(&failed(3)), @r#"
     # Failed: drill of prod, 2026-11-24

@@ -294,7 +294,9 @@ impl Rehearsal<'_> {
         let evidence = self.evidence(destroy, against)?;
         let face = &self.production.face;
         let (written, warnings) = keep(&self.folder.dir, &evidence, &self.production.inventory.report).await;
-        warnings.iter().for_each(|warning| face.warn(warning));
+        for warning in &warnings {
+            face.warn(warning);
+        }
         face.drill(&evidence, written.as_ref());
         match (left, unbegun) {
             (Some(fault), _) | (None, Some(fault)) => Err(fault),
