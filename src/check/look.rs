@@ -127,12 +127,13 @@ pub(crate) async fn read_files(pki: &PkiFiles) -> PkiContents {
 async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, TargetError> {
     let ssh = Ssh::new(&inventory.target)?;
     let target = Target::new(Arc::new(ssh), run);
-    let before = Timestamp::now();
+    let before = Timestamp::now().as_duration().as_secs_f64();
     let facts = target.facts(PATHS).await?;
-    let after = Timestamp::now();
-    let middle = before.as_duration().as_secs_f64().midpoint(after.as_duration().as_secs_f64());
+    let after = Timestamp::now().as_duration().as_secs_f64();
+    // It was read at some time between: what a slow target needs to answer is no fault of its clock.
+    let skew = facts.clock - facts.clock.clamp(before, after.max(before));
     let holder = target.holder().await?;
-    Ok(TargetLook { skew: facts.clock - middle, facts: Arc::new(facts), target: Arc::new(target), holder })
+    Ok(TargetLook { skew, facts: Arc::new(facts), target: Arc::new(target), holder })
 }
 
 async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<TargetLook, TargetError>, Vec<Answer>) {

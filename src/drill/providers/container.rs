@@ -32,6 +32,9 @@ const GIVEN: &str = "container";
 const WITHIN: &str = "/drctl-drill";
 /// By this label it is found again.
 const LABEL: &str = "drctl-drill";
+/// Between two looks whether an engine is done, and how often that is looked for: it may be fetching an image.
+const PAUSE: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 6000;
 
 /// Its first process. A password that locks root would lock out keys as well, as long as PAM is not asked; and PAM refuses
 /// sessions where it may not write the kernel's login uid.
@@ -69,7 +72,7 @@ impl Provider for Container {
             ));
         }
         give(order).map_err(|error| ProviderError::new("write what the container is given", error))?;
-        let label = format!("{LABEL}={}", order.id);
+        let label = label(order);
         let mount = format!("type=bind,source={},target={WITHIN},readonly", order.dir.join(GIVEN).display());
         let (name, start) = (name(order), format!("{WITHIN}/start"));
         let mut words = vec!["create", "--name", &name, "--label", &label, "--hostname", &order.hostname];
@@ -117,8 +120,10 @@ impl Provider for Container {
         if !given.exists() {
             return Ok(());
         }
-        let label = format!("label={LABEL}={}", order.id);
-        let found = self.engine(&["ps", "--all", "--quiet", "--filter", &label], "look for the container").await?;
+        let label = label(order);
+        is_made(&label).await?;
+        let filter = format!("label={label}");
+        let found = self.engine(&["ps", "--all", "--quiet", "--filter", &filter], "look for the container").await?;
         for id in String::from_utf8_lossy(&found).split_whitespace() {
             self.engine(&["rm", "--force", "--volumes", id], "remove the container").await?;
         }
@@ -139,6 +144,23 @@ impl Container {
         let output = output.map_err(|error| ProviderError::new(what, format!("`{}`: {error}", self.engine)))?;
         super::of_output(output, what)
     }
+}
+
+/// A drctl that was killed may have left an engine that is about to make a container.
+async fn is_made(label: &str) -> Result<(), ProviderError> {
+    let failed = |reason: String| ProviderError::new("look for the container", reason);
+    for _ in 0..LOOKS {
+        let making = super::started_with(|words| words.windows(2).any(|pair| pair == [b"--label", label.as_bytes()]));
+        if making.map_err(|error| failed(error.to_string()))?.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(failed(format!("the engine is still making it, after {}s", (PAUSE * LOOKS).as_secs())))
+}
+
+fn label(order: &Order) -> String {
+    format!("{LABEL}={}", order.id)
 }
 
 fn name(order: &Order) -> String {

@@ -6,10 +6,12 @@ mod namespace;
 mod qemu;
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -134,6 +136,22 @@ fn of_output(output: std::process::Output, what: &str) -> Result<Vec<u8>, Provid
     let said = last_lines(&String::from_utf8_lossy(&output.stderr));
     let end = output.status;
     Err(ProviderError::new(what, said.map_or_else(|| end.to_string(), |said| format!("{end}\n{said}"))))
+}
+
+/// Handles of the processes that were started with such words. What a drill that was killed had started is found by these:
+/// they hold from its first moment on, while the number of a process may be a stranger's by now.
+fn started_with(ours: impl Fn(&[&[u8]]) -> bool) -> std::io::Result<Vec<OwnedFd>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        // The handle first: what is read then is of the process that it holds, however soon numbers are given again.
+        let Some((pid, Ok(process))) = pid.map(|pid| (pid, pidfd_open(pid, PidfdFlags::empty()))) else { continue };
+        let Ok(line) = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())) else { continue };
+        if ours(&line.split(|byte| *byte == 0).collect::<Vec<_>>()) {
+            found.push(process);
+        }
+    }
+    Ok(found)
 }
 
 /// What is shown of a console or a complaint.

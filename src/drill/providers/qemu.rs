@@ -2,13 +2,13 @@
 
 use std::io::{Cursor, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, pidfd_send_signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -373,7 +373,7 @@ fn volume(files: &[(&str, String)]) -> std::io::Result<Vec<u8>> {
 async fn end(order: &Order) -> Result<(), ProviderError> {
     let failed = |error: std::io::Error| ProviderError::new("end the virtual machine", error);
     for _ in 0..LOOKS {
-        if !kill_all(&order.dir.join(PID)).map_err(failed)? {
+        if !kill_all(order).map_err(failed)? {
             return Ok(());
         }
         tokio::time::sleep(PAUSE).await;
@@ -381,28 +381,21 @@ async fn end(order: &Order) -> Result<(), ProviderError> {
     Err(failed(std::io::Error::other("its process does not end")))
 }
 
-/// Kills what was told to write this pid file, which holds from its first moment on; answers whether there was any. The
-/// number in that file may be a stranger's by now, and is not there yet while a machine starts.
-fn kill_all(pid_file: &Path) -> std::io::Result<bool> {
-    let path = pid_file.display().to_string();
-    let mut any = false;
-    for entry in std::fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
-            continue;
-        };
-        // A handle first: what is read is then of the process that is killed, however quickly numbers are given again.
-        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        let Ok(line) = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())) else { continue };
-        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        if words.windows(2).any(|pair| pair == [b"-pidfile", path.as_bytes()]) {
-            any = true;
-            match pidfd_send_signal(&process, Signal::KILL) {
-                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-                Err(error) => return Err(error.into()),
-            }
+/// Kills what was told to write the pid file, and what makes the disk; answers whether there was any.
+fn kill_all(order: &Order) -> std::io::Result<bool> {
+    let [pid_file, disk] = [PID, DISK].map(|name| order.dir.join(name).display().to_string());
+    let processes = super::started_with(|words| {
+        let makes_disk =
+            words.contains(&disk.as_bytes()) && words.first().is_some_and(|word| word.ends_with(b"qemu-img"));
+        makes_disk || words.windows(2).any(|pair| pair == [b"-pidfile", pid_file.as_bytes()])
+    })?;
+    for process in &processes {
+        match pidfd_send_signal(process, Signal::KILL) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(any)
+    Ok(!processes.is_empty())
 }
 
 /// Runs one of QEMU's programs to its end.
