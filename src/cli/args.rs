@@ -165,7 +165,7 @@ pub(super) enum DrillCommand {
     Sweep,
     /// List the drills of this controller
     List,
-    /// Print what drills regularly: systemd's units, or a CronJob of Kubernetes
+    /// Print what drills regularly: systemd's units, or a `CronJob` of Kubernetes
     Schedule(Schedule),
 }
 
@@ -175,7 +175,7 @@ pub(super) struct Schedule {
     /// A service and its timer, for this machine
     #[arg(long)]
     pub(super) systemd: bool,
-    /// A CronJob, for another cluster than those that are rehearsed
+    /// A `CronJob`, for another cluster than those that are rehearsed
     #[arg(long)]
     pub(super) kubernetes: bool,
     /// Rehearse every inventory of a folder [default: the one of `--inventory`]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::site::{Root, Site, sh};
+use super::support::{DRCTL, Lab};
 
 /// A folder with an inventory for each of these: its name, the cluster's, and what becomes of the lab's inventory.
 fn folder(site: &Site, inventories: &[(&str, &dyn Fn(String) -> String)]) -> String {
@@ -22,6 +23,16 @@ fn folder(site: &Site, inventories: &[(&str, &dyn Fn(String) -> String)]) -> Str
 fn drills(stdout: &str) -> Value {
     let lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
     lines.last().filter(|line| line["kind"] == "drills").expect("the last line").clone()["data"].take()
+}
+
+/// Waits until the first is.
+fn a_target_is_made(site: &Site) {
+    let until = Instant::now() + Duration::from_secs(60);
+    let records = format!("{}/*/drill.json", site.lab.dir.path().join("state/drills").display());
+    while sh(&format!("grep -l '\"target\": \"created\"' {records} 2>/dev/null")).is_empty() {
+        assert!(Instant::now() < until, "no target is made");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[track_caller]
@@ -81,8 +92,7 @@ fn every_inventory_of_a_folder_is_rehearsed() {
         assert!(ran.stdout.contains(reason), "{reason}: {}", ran.stdout);
     }
     nothing_is_left(&site);
-    sh(&format!("rm {dir}/late.toml"));
-    sh(&format!("rm {dir}/east.toml {dir}/west.toml"));
+    sh(&format!("rm {dir}/late.toml {dir}/east.toml {dir}/west.toml"));
     site.lab.drctl(&["drill", "--all", &dir]).expect(3);
     sh(&format!("rm {dir}/empty.toml"));
     site.lab.drctl(&["drill", "--all", &dir]).expect(2);
@@ -101,12 +111,7 @@ fn interrupted_drills_leave_nothing() {
     let dir = folder(&site, &[("east", &same), ("west", &same)]);
     let mut command = site.lab.command(&["drill", "--all", &dir, "--output", "json"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("drctl can be run");
-    let until = Instant::now() + Duration::from_secs(60);
-    let state = site.lab.dir.path().join("state/drills");
-    while sh(&format!("grep -l '\"target\": \"created\"' {}/*/drill.json 2>/dev/null", state.display())).is_empty() {
-        assert!(Instant::now() < until, "no target is made");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    a_target_is_made(&site);
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
     let ended = child.wait_with_output().expect("it ends");
@@ -126,12 +131,7 @@ fn a_drill_that_is_killed_is_told_as_left() {
     let dir = folder(&site, &[("east", &|text| text)]);
     let mut command = site.lab.command(&["drill", "--all", &dir]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("drctl can be run");
-    let state = site.lab.dir.path().join("state/drills");
-    let until = Instant::now() + Duration::from_secs(60);
-    while sh(&format!("grep -l '\"target\": \"created\"' {}/*/drill.json 2>/dev/null", state.display())).is_empty() {
-        assert!(Instant::now() < until, "no target is made");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    a_target_is_made(&site);
     // nsenter has become drctl: its only child is the drill.
     sh(&format!("kill -KILL $(cat /proc/{pid}/task/*/children)", pid = child.id()));
     let ended = child.wait_with_output().expect("it ends");
@@ -180,10 +180,9 @@ fn systemd_takes_the_units() {
     let line = |begin: &str| {
         printed.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{begin}: {printed}"))
     };
-    let drctl = super::support::DRCTL;
     let quoted = odd.replace('%', "%%").replace('$', "$$");
-    assert_eq!(line("ExecStart="), format!("ExecStart={drctl} drill --inventory \"{quoted}\""));
-    assert_eq!(line("ExecStopPost="), format!("ExecStopPost={drctl} drill sweep"));
+    assert_eq!(line("ExecStart="), format!("ExecStart={DRCTL} drill --inventory \"{quoted}\""));
+    assert_eq!(line("ExecStopPost="), format!("ExecStopPost={DRCTL} drill sweep"));
     assert_eq!(line("OnCalendar="), "OnCalendar=daily");
     assert_eq!(
         line("Environment="),
@@ -192,6 +191,52 @@ fn systemd_takes_the_units() {
     for header in ["# /etc/systemd/system/drctl-drill-prod.service", "# /etc/systemd/system/drctl-drill-prod.timer"] {
         line(header);
     }
+}
+
+/// The units at work under a real systemd: a drill passes with what they forbid; one that is stopped takes its target away
+/// itself; of one that is killed the sweep does, and the unit has failed. The host's disk is no place for an overlay's upper
+/// layer, nor is the etcd tools' copy a large one, so the level is `data`.
+#[test]
+fn kube_systemd_drills() {
+    let lab = Lab::new();
+    let host = lab.host("drills", "kube", "10.77.0.20", &[]);
+    let (merged, backup) = (host.field("merged"), lab.backup().display().to_string());
+    let root = format!("{}/root", lab.lab(&["path", "root-light"]));
+    let copied = sh(&format!(
+        "set -e; mkdir -p {merged}/srv/drills {merged}/etc/drctl; cp {DRCTL} {merged}/usr/local/bin/drctl
+         cp -a {root} {merged}/srv/drills/root; cp -aL {backup}/snapshots {backup}/pki {merged}/etc/drctl/; echo copied"
+    ));
+    assert_eq!(copied, "copied\n");
+    host.sh_with(
+        "cat >/etc/drctl/prod.toml",
+        "[cluster]\nname = \"prod\"\nendpoint = \"10.77.0.10:6443\"\nkubernetes = \"1.20.2\"\nnode_name = \"master\"\n\
+         [target]\nhost = \"10.77.0.10\"\n[[snapshots]]\nfolder.path = \"snapshots\"\n[pki]\ndir = \"pki\"\n\
+         [drill.provider.namespace]\nroot = \"/srv/drills/root\"\n\
+         copies = { \"/usr/local/bin\" = \"/srv/drills/root/opt/etcd-3.5\" }\n",
+    );
+    let shown =
+        "systemctl show -P Result drctl-drill.service; drctl --state /var/lib/drctl drill list | sed 's/.*  //'";
+    let passed = host.sh(&format!(
+        "drctl drill schedule --systemd --all /etc/drctl --to /etc/systemd/system >/dev/null
+         systemctl daemon-reload; systemctl -q enable --now drctl-drill.timer; systemctl is-active drctl-drill.timer
+         systemctl start drctl-drill.service || true; {shown}
+         journalctl -u drctl-drill -o cat | grep passed"
+    ));
+    assert!(
+        passed.starts_with("active\nsuccess\ntarget gone\nprod ") && passed.ends_with("1 of 1 passed\n"),
+        "{passed}"
+    );
+    let begun = "systemctl start --no-block drctl-drill.service; n=0
+         until grep -qs '\"target\": \"created\"' /var/lib/drctl/drills/*/drill.json; do n=$((n + 1)); [ $n -lt 600 ]; sleep 0.05; done";
+    let stopped = host.sh(&format!("set -e; {begun}; systemctl stop drctl-drill.service 2>/dev/null || true; {shown}"));
+    assert_eq!(stopped, "exit-code\ntarget gone\ntarget gone\n");
+    let killed = host.sh(&format!(
+        "set -e; {begun}; systemctl kill -s KILL drctl-drill.service; n=0
+         while systemctl is-active drctl-drill.service | grep -q ing; do n=$((n + 1)); [ $n -lt 600 ]; sleep 0.05; done; {shown}
+         journalctl -u drctl-drill -o cat | tail -n 1 | sed 's/.*  //'"
+    ));
+    assert_eq!(killed, "signal\ntarget gone\ntarget gone\ntarget gone\nits target is gone now\n");
+    assert_eq!(host.sh("grep -c ' /var/lib/drctl/' /proc/self/mounts || true"), "0\n");
 }
 
 /// What cannot be rehearsed is told when it is scheduled.

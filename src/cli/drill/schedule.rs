@@ -17,9 +17,9 @@ pub(super) fn run(globals: &Globals, args: &Args) -> Result<Exit, Fault> {
     let files = if args.systemd {
         let program =
             std::env::current_exe().map_err(|source| Fault::Io { what: "find drctl's own file".to_owned(), source })?;
-        systemd::units(&schedule, &program).map_err(unknown)?.to_vec()
+        systemd::units(&schedule, &program).map_err(|error| unknown(&error))?.to_vec()
     } else {
-        vec![kubernetes::cron_job(&schedule, &args.image).map_err(unknown)?]
+        vec![kubernetes::cron_job(&schedule, &args.image).map_err(|error| unknown(&error))?]
     };
     match &args.to {
         Some(dir) => write(dir, &files)?,
@@ -70,7 +70,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Fault> {
     std::path::absolute(path).map_err(|source| Fault::Io { what: format!("find `{}`", path.display()), source })
 }
 
-fn unknown(error: NoTime) -> Fault {
+fn unknown(error: &NoTime) -> Fault {
     Fault::Usage { message: error.to_string(), help: "say it with `--every`".to_owned() }
 }
 

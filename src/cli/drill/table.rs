@@ -160,6 +160,7 @@ pub(super) fn table(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::Came::{Failed, Interrupted, Left, Passed, Refused, Unusable};
     use super::*;
 
     fn row(name: &str, verdict: Came) -> Row {
@@ -172,18 +173,17 @@ mod tests {
             let rows: Vec<Row> = rows.iter().map(|came| row("x", *came)).collect();
             u8::from(worst(&rows).exit())
         };
-        assert_eq!(exit(&[Came::Passed, Came::Passed]), 0);
-        assert_eq!(exit(&[Came::Passed, Came::Unusable]), 2);
-        assert_eq!(exit(&[Came::Refused, Came::Unusable]), 3);
-        assert_eq!(exit(&[Came::Refused, Came::Failed, Came::Unusable]), 1);
-        assert_eq!(exit(&[Came::Interrupted, Came::Failed]), 130);
-        assert_eq!(exit(&[Came::Interrupted, Came::Left, Came::Failed]), 5);
+        assert_eq!(exit(&[Passed, Passed]), 0);
+        assert_eq!(exit(&[Passed, Unusable]), 2);
+        assert_eq!(exit(&[Refused, Unusable]), 3);
+        assert_eq!(exit(&[Refused, Failed, Unusable]), 1);
+        assert_eq!(exit(&[Interrupted, Failed]), 130);
+        assert_eq!(exit(&[Interrupted, Left, Failed]), 5);
     }
 
     #[test]
     fn how_a_process_ended_tells_what_came_of_it() {
         let codes = [Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(7), Some(101), Some(130), None];
-        use Came::{Failed, Interrupted, Left, Passed, Refused, Unusable};
         assert_eq!(
             codes.map(Came::of),
             [Passed, Failed, Unusable, Refused, Failed, Left, Failed, Failed, Interrupted, Left]
@@ -198,9 +198,9 @@ mod tests {
             rto_limit_seconds: Some(900.0),
             rpo_seconds: Some(7.0),
             report: Some("/s/drills/a/report.html".into()),
-            ..row("prod", Came::Passed)
+            ..row("prod", Passed)
         };
-        let failed = Row { reasons: vec!["It did not\nrise.".to_owned()], ..row("staging-eu", Came::Failed) };
+        let failed = Row { reasons: vec!["It did not\nrise.".to_owned()], ..row("staging-eu", Failed) };
         insta::assert_snapshot!(table(&[passed, failed]), @"
         cluster     verdict  level          RTO         RPO   report
         prod        passed   control-plane  41s of 15m  7.0s  /s/drills/a/report.html

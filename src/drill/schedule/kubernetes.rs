@@ -1,4 +1,4 @@
-//! A CronJob of Kubernetes, whose inventories are in a Secret, and whose reports are kept on a volume.
+//! A `CronJob` of Kubernetes, whose inventories are in a Secret, and whose reports are kept on a volume.
 
 use super::{COMMON, NoTime, Schedule, Scheduled, What, is_cron};
 
@@ -7,7 +7,7 @@ const INVENTORIES: &str = "/etc/drctl";
 /// Who drctl is when it need not be root.
 const NOBODY: u32 = 65532;
 
-/// The CronJob. `image` has drctl and what the provider needs.
+/// The object. `image` has drctl and what the provider needs.
 pub fn cron_job(schedule: &Schedule, image: &str) -> Result<Scheduled, NoTime> {
     let every = &schedule.every;
     let when = match every.as_str() {

@@ -1,4 +1,4 @@
-//! What rehearses regularly, as text: systemd's units, or a CronJob of Kubernetes.
+//! What rehearses regularly, as text: systemd's units, or a `CronJob` of Kubernetes.
 //!
 //! - [`systemd`]: for a machine that stands apart from production;
 //! - [`kubernetes`]: for another cluster than those that are rehearsed.
@@ -60,7 +60,7 @@ pub const STATE: &str = "/var/lib/drctl";
 const COMMON: [&str; 4] = ["hourly", "daily", "weekly", "monthly"];
 
 /// The name for what rehearses this cluster, or all of them: lower case letters, digits and hyphens, as short as
-/// CronJobs must be.
+/// a `CronJob`'s must be.
 pub fn name(cluster: Option<&str>) -> String {
     let Some(cluster) = cluster else { return "drctl-drill".to_owned() };
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
