@@ -62,9 +62,36 @@ fn a_lost_control_plane_comes_back() {
     // The taint that the operator had removed is not back.
     assert_eq!(lab.kubectl(&backup, &["get", "node", "master", "-o", "jsonpath={.spec.taints}"]), "");
 
+    cron_jobs_are_taken(&lab, &backup, &inventory);
+
     let shown = lab.drctl(&["show", &lab.run_id()]).expect(0).stdout;
     assert!(shown.contains("state    restored"), "{shown}");
     lab.drctl(&["rollback", &lab.run_id(), "--yes"]).expect(2);
+}
+
+/// The CronJobs that drctl makes are what the API server takes, with every field known to it. Kubernetes 1.20 has the kind in
+/// `batch/v1beta1`; `batch/v1` came with 1.21, and has all of these fields with the same meaning, so only that is replaced.
+fn cron_jobs_are_taken(lab: &Lab, backup: &Path, inventory: &str) {
+    let text = std::fs::read_to_string(inventory).expect("the inventory");
+    for provider in ["namespace]\nroot = \"/srv/root\"", "qemu]\nimage = \"/srv/image\""] {
+        let drill = lab.write("scheduled/prod.toml", format!("{text}\n[drill.provider.{provider}\n"));
+        let dir = lab.dir.path().join("scheduled").display().to_string();
+        for which in [["--inventory", &drill], ["--all", &dir]] {
+            let made = lab
+                .drctl(&[&["drill", "schedule", "--kubernetes", "--every", "0 3 * * 0"], &which[..]].concat())
+                .expect(0);
+            assert!(made.stdout.contains("\napiVersion: batch/v1\nkind: CronJob\n"), "{}", made.stdout);
+            let of_1_20 = made.stdout.replace("apiVersion: batch/v1\n", "apiVersion: batch/v1beta1\n");
+            let file = lab.write("cronjob.yaml", &of_1_20);
+            // With `--validate` (the default) a field that the API does not know is an error, too.
+            let taken = lab.kubectl(backup, &["apply", "--dry-run=server", "-o", "json", "-f", &file]);
+            let taken: serde_json::Value = serde_json::from_str(&taken).expect("JSON");
+            let job = &taken["spec"]["jobTemplate"]["spec"];
+            assert_eq!((&taken["spec"]["concurrencyPolicy"], &job["backoffLimit"]), (&"Forbid".into(), &0.into()));
+            let privileged = &job["template"]["spec"]["containers"][0]["securityContext"]["privileged"];
+            assert_eq!(privileged == true, provider.starts_with("namespace"), "{taken:#}");
+        }
+    }
 }
 
 /// The backup's data with two more API servers that once lived: one whose lease etcd has lost, and one whose lease runs.

@@ -1,8 +1,9 @@
 //! What may be typed.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 use crate::drill::Level;
 use crate::drill::fault::Fault;
@@ -150,6 +151,12 @@ pub(super) struct Drill {
     /// Leave the target for a look at it; `drctl drill sweep` takes it away
     #[arg(long)]
     pub(super) keep: bool,
+    /// Rehearse every inventory (`*.toml`) of a folder, and sum up
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["keep", "take_over"])]
+    pub(super) all: Option<PathBuf>,
+    /// How many of them at once
+    #[arg(long, value_name = "COUNT", requires = "all", default_value_t = NonZeroUsize::MIN)]
+    pub(super) parallel: NonZeroUsize,
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,6 +165,34 @@ pub(super) enum DrillCommand {
     Sweep,
     /// List the drills of this controller
     List,
+    /// Print what drills regularly: systemd's units, or a `CronJob` of Kubernetes
+    Schedule(Schedule),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("form").args(["systemd", "kubernetes"]).required(true)))]
+pub(super) struct Schedule {
+    /// A service and its timer, for this machine
+    #[arg(long)]
+    pub(super) systemd: bool,
+    /// A `CronJob`, for another cluster than those that are rehearsed
+    #[arg(long)]
+    pub(super) kubernetes: bool,
+    /// Rehearse every inventory of a folder [default: the one of `--inventory`]
+    #[arg(long, value_name = "DIR")]
+    pub(super) all: Option<PathBuf>,
+    /// How many of them at once
+    #[arg(long, value_name = "COUNT", requires = "all", default_value_t = NonZeroUsize::MIN)]
+    pub(super) parallel: NonZeroUsize,
+    /// When: `hourly`, `daily`, `weekly`, `monthly`; else as systemd's `OnCalendar`, or as cron for Kubernetes
+    #[arg(long, value_name = "WHEN", default_value = "daily")]
+    pub(super) every: String,
+    /// The image that has drctl and what the provider needs
+    #[arg(long, requires = "kubernetes", value_name = "IMAGE", default_value = concat!("drctl:", env!("CARGO_PKG_VERSION")))]
+    pub(super) image: String,
+    /// Write files into this folder, rather than print; none may be there yet
+    #[arg(long, value_name = "DIR")]
+    pub(super) to: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

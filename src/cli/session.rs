@@ -126,7 +126,7 @@ pub(super) fn state_dir(globals: &Globals) -> Result<PathBuf, Fault> {
 }
 
 /// The flag, else the inventory, else the default.
-fn state_of(globals: &Globals, inventory: Option<&Inventory>) -> PathBuf {
+pub(super) fn state_of(globals: &Globals, inventory: Option<&Inventory>) -> PathBuf {
     let from_inventory = || inventory.and_then(|inventory| inventory.state.dir.clone());
     globals.state.clone().or_else(from_inventory).unwrap_or_else(Runs::default_state)
 }

@@ -7,7 +7,8 @@
 //! - [`link`]: the only way to a target;
 //! - [`derive`]: production's inventory and playbook, with as little changed as isolation needs;
 //! - [`fault`]: what a game day breaks on purpose;
-//! - [`record`]: what is known of each drill, so that nothing is ever left running.
+//! - [`record`]: what is known of each drill, so that nothing is ever left running;
+//! - [`schedule`]: what rehearses regularly.
 //!
 //! The restore itself is an ordinary run, with a journal below the drill's folder.
 
@@ -18,6 +19,7 @@ pub mod link;
 pub mod order;
 pub mod providers;
 pub mod record;
+pub mod schedule;
 pub mod settings;
 
 pub use level::Level;

@@ -63,6 +63,11 @@ pub(crate) fn pki<T: Serialize>(files: &[T]) {
     }
 }
 
+/// What several drills came to.
+pub(crate) fn drills<T: Serialize>(drills: &T) {
+    line("drills", Timestamp::now(), drills);
+}
+
 fn write<T: Serialize>(line: &Line<'_, T>) {
     let mut out = std::io::stdout().lock();
     if let Ok(text) = serde_json::to_string(line) {

@@ -165,7 +165,7 @@ pub fn human_seconds(seconds: f64) -> String {
 }
 
 /// A limit as people write it: `15m` rather than `15m 00s`.
-fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     let said = human_seconds(seconds);
     let short = said.strip_suffix(" 00s").or_else(|| said.strip_suffix(" 00m")).or_else(|| said.strip_suffix(" 0h"));
     short.unwrap_or(&said).to_owned()

@@ -7,6 +7,7 @@ mod command;
 mod faults;
 mod isolation;
 mod leftovers;
+mod regular;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;

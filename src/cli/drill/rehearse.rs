@@ -60,7 +60,7 @@ pub(super) async fn run(globals: &Globals, args: &Drill) -> Result<Exit, Fault> 
 }
 
 /// What makes the target.
-fn provider_of(inventory: &Inventory) -> Result<ProviderEntry, Fault> {
+pub(super) fn provider_of(inventory: &Inventory) -> Result<ProviderEntry, Fault> {
     inventory.drill.provider.clone().ok_or_else(|| Fault::Usage {
         message: "the inventory does not say where a throwaway target comes from".to_owned(),
         help: "add `[drill.provider.namespace]` with `root = \"…\"`, or another provider; `docs/drills.md` has them"
@@ -69,7 +69,7 @@ fn provider_of(inventory: &Inventory) -> Result<ProviderEntry, Fault> {
 }
 
 /// A drill must not be able to touch the production cluster: the provider sees to it, or the owner says so.
-fn isolation(inventory: &Inventory, entry: &ProviderEntry) -> Result<Isolation, Fault> {
+pub(super) fn isolation(inventory: &Inventory, entry: &ProviderEntry) -> Result<Isolation, Fault> {
     let isolation = entry.provider().isolation();
     if isolation == Isolation::Unknown && inventory.drill.isolated != Some(Isolated::ByMe) {
         return Err(Fault::Usage {
