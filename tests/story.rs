@@ -69,7 +69,7 @@ fn a_lost_control_plane_comes_back() {
     lab.drctl(&["rollback", &lab.run_id(), "--yes"]).expect(2);
 }
 
-/// The CronJobs that drctl makes are what the API server takes, with every field known to it. Kubernetes 1.20 has the kind in
+/// Every `CronJob` that drctl makes is what the API server takes, with every field known to it. Kubernetes 1.20 has the kind in
 /// `batch/v1beta1`; `batch/v1` came with 1.21, and has all of these fields with the same meaning, so only that is replaced.
 fn cron_jobs_are_taken(lab: &Lab, backup: &Path, inventory: &str) {
     let text = std::fs::read_to_string(inventory).expect("the inventory");
