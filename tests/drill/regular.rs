@@ -21,13 +21,15 @@ fn folder(site: &Site, inventories: &[(&str, &dyn Fn(String) -> String)]) -> Str
 }
 
 fn drills(stdout: &str) -> Value {
-    let lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
-    lines.last().filter(|line| line["kind"] == "drills").expect("the last line").clone()["data"].take()
+    let last = stdout.lines().next_back().expect("a last line");
+    let mut last: Value = serde_json::from_str(last).expect("a line of JSON");
+    assert_eq!(last["kind"], "drills", "{last}");
+    last["data"].take()
 }
 
 /// Waits until the first is.
 fn a_target_is_made(site: &Site) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     let records = format!("{}/*/drill.json", site.lab.dir.path().join("state/drills").display());
     while sh(&format!("grep -l '\"target\": \"created\"' {records} 2>/dev/null")).is_empty() {
         assert!(Instant::now() < until, "no target is made");
