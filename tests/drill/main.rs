@@ -67,6 +67,27 @@ fn data_is_rehearsed_and_compared_with_the_drill_before() {
     site.leaves_nothing();
 }
 
+/// A root of a distribution's packages is made once.
+#[test]
+fn a_root_is_made_of_packages() {
+    let site = Site::new(Root::Light, "");
+    let text = std::fs::read_to_string(&site.inventory).expect("the inventory");
+    let (before, _) = text.split_once("[drill.provider.namespace]").expect("the provider");
+    let mirror = site::sh(". tests/lab/lib/common.sh; mirror");
+    let debootstrap = format!(
+        "{before}[drill.provider.namespace.debootstrap]\nsuite = \"bookworm\"\nmirror = \"{}\"\n\
+         include = [\"etcd-server\", \"etcd-client\"]\n",
+        mirror.trim()
+    );
+    std::fs::write(&site.inventory, debootstrap).expect("another inventory");
+    let evidence = site.drill(&[], 0);
+    assert_eq!(evidence["drill"]["level"], "data", "{evidence:#}");
+    let again = site.drill(&[], 0);
+    let seconds = |evidence: &serde_json::Value| evidence["figures"]["create_seconds"].as_f64().expect("seconds");
+    assert!(seconds(&again) < seconds(&evidence) / 2.0, "it was made a second time");
+    site.leaves_nothing();
+}
+
 /// What the inventory does not say is said before anything is made.
 #[test]
 fn nothing_is_made_without_a_provider_and_a_snapshot() {

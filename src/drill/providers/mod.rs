@@ -4,6 +4,7 @@ mod command;
 mod container;
 mod namespace;
 mod qemu;
+mod root;
 
 use std::fmt;
 use std::os::fd::OwnedFd;

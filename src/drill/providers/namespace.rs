@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::root::{self, Debootstrap};
 use super::{Isolation, Provider, ProviderError, Throwaway};
 use crate::drill::link::Way;
 use crate::drill::order::{Order, write_private};
@@ -22,7 +23,11 @@ use crate::drill::order::{Order, write_private};
 #[serde(deny_unknown_fields)]
 pub struct Namespace {
     /// The root folder of a Linux system, or a tarball of one, which is unpacked once.
-    pub root: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// The same of a distribution's packages, made once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debootstrap: Option<Debootstrap>,
     /// Folders of the controller that each target gets a copy of, by their path there: an image store, which cannot lie on an
     /// overlay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -36,7 +41,11 @@ const PORT: u16 = 22022;
 #[async_trait]
 impl Provider for Namespace {
     fn label(&self) -> String {
-        format!("namespaces over {}", self.root.display())
+        match (&self.root, &self.debootstrap) {
+            (Some(root), _) => format!("namespaces over {}", root.display()),
+            (None, Some(debootstrap)) => format!("namespaces over {}", debootstrap.suite),
+            (None, None) => "namespaces".to_owned(),
+        }
     }
 
     fn isolation(&self) -> Isolation {
@@ -48,7 +57,7 @@ impl Provider for Namespace {
     }
 
     async fn create(&self, order: &Order) -> Result<Throwaway, ProviderError> {
-        let root = self.unpacked(order).await?;
+        let root = self.root_folder(order).await?;
         let files = [
             ("namespace.sh", SCRIPT.to_owned()),
             ("env", self.described(order, &root)),
@@ -90,7 +99,7 @@ impl Provider for Namespace {
 
 impl Namespace {
     pub(super) fn paths(&mut self) -> Vec<&mut PathBuf> {
-        std::iter::once(&mut self.root).chain(self.copies.values_mut()).collect()
+        self.root.iter_mut().chain(self.copies.values_mut()).collect()
     }
 
     /// What the script reads, a line each.
@@ -117,37 +126,13 @@ impl Namespace {
         text
     }
 
-    /// A tarball is unpacked once for each of its states, below the state folder.
-    async fn unpacked(&self, order: &Order) -> Result<PathBuf, ProviderError> {
-        let what = || format!("use `{}` as a root", self.root.display());
-        let meta = std::fs::metadata(&self.root).map_err(|error| ProviderError::new(what(), error))?;
-        if meta.is_dir() {
-            return Ok(self.root.clone());
-        }
-        let changed = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        let name = self.root.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let roots = order.shared.join("roots");
-        let folder = roots.join(format!("{name}-{}-{}", meta.len(), changed.unwrap_or_default().as_nanos()));
-        if folder.exists() {
-            return Ok(folder);
-        }
-        let new = roots.join(format!("{}.new", order.id));
-        std::fs::create_dir_all(&new).map_err(|error| ProviderError::new(what(), error))?;
-        let mut tar = tokio::process::Command::new("tar");
-        tar.args(["--extract", "--numeric-owner", "--preserve-permissions", "--xattrs", "--file"])
-            .arg(&self.root)
-            .arg("--directory")
-            .arg(&new)
-            .stdin(Stdio::null());
-        super::ended_well(&mut tar, &what()).await?;
-        match std::fs::rename(&new, &folder) {
-            Ok(()) => Ok(folder),
-            // Another drill was quicker with the same.
-            Err(_) if folder.exists() => {
-                drop(std::fs::remove_dir_all(&new));
-                Ok(folder)
+    async fn root_folder(&self, order: &Order) -> Result<PathBuf, ProviderError> {
+        match (&self.root, &self.debootstrap) {
+            (Some(root), None) => root::of_path(root, order).await,
+            (None, Some(debootstrap)) => debootstrap.folder(order).await,
+            _ => {
+                Err(ProviderError::new("make the namespaces", "exactly one of `root` and `debootstrap` must be given"))
             }
-            Err(error) => Err(ProviderError::new(what(), error)),
         }
     }
 }
