@@ -21,10 +21,8 @@ fn folder(site: &Site, inventories: &[(&str, &dyn Fn(String) -> String)]) -> Str
 }
 
 fn drills(stdout: &str) -> Value {
-    let last = stdout.lines().next_back().expect("a last line");
-    let mut last: Value = serde_json::from_str(last).expect("a line of JSON");
-    assert_eq!(last["kind"], "drills", "{last}");
-    last["data"].take()
+    let mut lines = stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+    lines.next_back().filter(|line| line["kind"] == "drills").expect("the last line").clone()["data"].take()
 }
 
 /// Waits until the first is.
