@@ -89,8 +89,8 @@ fn cron_jobs_are_taken(lab: &Lab, backup: &Path, inventory: &str) {
             let job = &taken["spec"]["jobTemplate"]["spec"];
             assert_eq!((&taken["spec"]["concurrencyPolicy"], &job["backoffLimit"]), (&"Forbid".into(), &0.into()));
             let privileged = &job["template"]["spec"]["containers"][0]["securityContext"]["privileged"];
-            let mode = &job["template"]["spec"]["volumes"][0]["secret"]["defaultMode"];
-            assert_eq!(mode, if provider.starts_with("namespace") { 0o400 } else { 0o440 }, "{taken:#}");
+            let readable = &job["template"]["spec"]["volumes"][0]["secret"]["defaultMode"];
+            assert_eq!(readable, if provider.starts_with("namespace") { 0o400 } else { 0o440 }, "{taken:#}");
             assert_eq!(privileged == true, provider.starts_with("namespace"), "{taken:#}");
         }
     }
