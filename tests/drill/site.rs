@@ -48,6 +48,11 @@ impl Site {
         let ran = self.lab.drctl(&args);
         let told = format!("{}{}", ran.stdout, ran.stderr);
         assert_eq!(ran.code, Some(code), "{told}");
+        self.report()
+    }
+
+    /// The newest drill's.
+    pub(crate) fn report(&self) -> Value {
         let report = std::fs::read(self.folder().join("report.json")).expect("the report");
         serde_json::from_slice(&report).expect("JSON")
     }

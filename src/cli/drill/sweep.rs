@@ -8,27 +8,25 @@ use crate::cli::session::state_dir;
 use crate::drill::{self, Drills, Swept};
 
 pub(super) async fn run(globals: &Globals) -> Result<Exit, Fault> {
-    let (mut swept, mut failed) = (0, Vec::new());
+    let (mut told, mut failed) = (false, Vec::new());
     for folder in Drills::new(&state_dir(globals)?).list()? {
         let id = folder.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let line = match drill::sweep(&folder).await? {
             Swept::Nothing => continue,
             Swept::Working => format!("{id}  a drctl works on it: left alone"),
-            Swept::Destroyed => {
-                swept += 1;
-                format!("{id}  its target is gone now")
-            }
+            Swept::Destroyed => format!("{id}  its target is gone now"),
             Swept::Failed(error) => {
                 failed.push(id.clone());
                 format!("{id}  NOT GONE: {error}")
             }
         };
+        told = true;
         say(&line)?;
     }
     if !failed.is_empty() {
         return Err(Fault::Leftover { drills: failed });
     }
-    if swept == 0 && !globals.json() {
+    if !told && !globals.json() {
         say("nothing was left by any drill")?;
     }
     Ok(Exit::Done)

@@ -70,11 +70,8 @@ impl Provider for Namespace {
         std::fs::copy(order.host_key_file(), order.dir.join("host_key"))
             .map_err(|error| ProviderError::new("copy the host key", error))?;
         script(order, "up").await?;
-        let init = std::fs::read_to_string(order.dir.join("init"))
-            .map_err(|error| ProviderError::new("read the pid of process 1", error))?;
-        let network = PathBuf::from(format!("/proc/{}/ns/net", init.trim()));
         Ok(Throwaway {
-            way: Way::Namespace { network, port: PORT },
+            way: Way::Namespace { network: order.dir.join("network"), port: PORT },
             user: "root".to_owned(),
             host_key: order.host_key.clone(),
         })

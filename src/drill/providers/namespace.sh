@@ -74,6 +74,8 @@ start() {
     sleep 0.05
   done
   echo "${init%% *}" >"$dir/init"
+  # Where the link finds the network, whichever start this is.
+  ln -sfn "/proc/${init%% *}/ns/net" "$dir/network"
 }
 
 enter() {       # into the cgroups before anything is forked
@@ -131,7 +133,7 @@ down() {
   kill_all; cg_leave
   for m in root disk; do while mountpoint -q "$dir/$m" 2>/dev/null; do umount "$dir/$m" || umount -l "$dir/$m"; done; done
   rm -rf --one-file-system "$dir/disk" "$dir/copies" "$dir/root" "$dir/sysctl"
-  rm -f "$dir/binds" "$dir/boot_id" "$dir/ready" "$dir/host_key" "$dir/authorized_keys" "$dir/env"
+  rm -f "$dir/binds" "$dir/boot_id" "$dir/ready" "$dir/host_key" "$dir/authorized_keys" "$dir/network" "$dir/env"
 }
 
 init() {
