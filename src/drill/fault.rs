@@ -42,9 +42,12 @@ impl fmt::Display for Fault {
     }
 }
 
+/// The folder of the damaged copy, below the drill's.
+pub(super) const DAMAGED: &str = "damaged";
+
 /// Puts a damaged copy of a snapshot, newer by its name, into a folder of its own below `dir`.
 pub fn corrupt_copy(snapshot: &Path, dir: &Path) -> std::io::Result<PathBuf> {
-    let folder = dir.join("damaged");
+    let folder = dir.join(DAMAGED);
     std::fs::create_dir_all(&folder)?;
     let name = Timestamp::now().strftime("etcd-snapshot-%Y-%m-%d_%H:%M:%S_UTC.db").to_string();
     let mut copy = tempfile::NamedTempFile::new_in(&folder)?;

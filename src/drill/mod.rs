@@ -51,6 +51,7 @@ pub async fn sweep(folder: &DrillFolder) -> Result<Swept, RecordError> {
     }
     match record.provider.provider().destroy(&record.order).await {
         Ok(()) => {
+            folder.clear()?;
             folder.write(&DrillRecord { target: TargetState::Destroyed, ..record })?;
             Ok(Swept::Destroyed)
         }

@@ -109,8 +109,8 @@ impl Order {
     }
 }
 
-const IDENTITY: &str = "id_ed25519";
-const HOST_KEY: &str = "host_key_ed25519";
+pub(super) const IDENTITY: &str = "id_ed25519";
+pub(super) const HOST_KEY: &str = "host_key_ed25519";
 
 /// The one that it advertised first, then the one that clients know.
 fn addresses(inventory: &Inventory, claims: &Claims) -> Vec<IpAddr> {

@@ -132,6 +132,19 @@ impl DrillFolder {
         }
     }
 
+    /// Removes what was for the target alone: copies of snapshots, and the keys that led to it.
+    pub fn clear(&self) -> Result<(), RecordError> {
+        for name in ["snapshots", super::fault::DAMAGED] {
+            let path = self.dir.join(name);
+            there(std::fs::remove_dir_all(&path)).map_err(|source| failed("remove", &path, source))?;
+        }
+        for name in [super::order::IDENTITY, super::order::HOST_KEY] {
+            let path = self.dir.join(name);
+            there(std::fs::remove_file(&path)).map_err(|source| failed("remove", &path, source))?;
+        }
+        Ok(())
+    }
+
     /// What is known of it.
     pub fn read(&self) -> Result<DrillRecord, RecordError> {
         let path = self.dir.join(RECORD);
@@ -157,6 +170,14 @@ impl DrillRecord {
     /// A drill whose target is about to be made.
     pub fn planned(order: Order, provider: ProviderEntry, began: Timestamp) -> Self {
         Self { format: FORMAT, order, provider, began, target: TargetState::Planned }
+    }
+}
+
+/// What is not there is as good as removed.
+fn there(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 

@@ -91,7 +91,7 @@ impl Site {
         let id = folder.file_name().expect("a name").to_string_lossy().into_owned();
         let left = sh(&format!(
             "find /sys/fs/cgroup -maxdepth 3 -name 'drctl-drill-{id}*';
-             grep -F '{}' /proc/self/mounts; ls -d {folder}/disk {folder}/root {folder}/copies {folder}/snapshots 2>/dev/null; true",
+             grep -F '{}' /proc/self/mounts; ls -d {folder}/disk {folder}/root {folder}/copies {folder}/snapshots {folder}/damaged {folder}/*ed25519 2>/dev/null; true",
             folder.display(),
             folder = folder.display(),
         ));

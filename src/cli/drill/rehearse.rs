@@ -259,10 +259,9 @@ impl Rehearsal<'_> {
             tracing::error!(%error, "a throwaway target is left");
             return Err(Fault::Leftover { drills: vec![format!("{}: {error}", order.id)] });
         }
+        self.folder.clear()?;
         self.record.target = TargetState::Destroyed;
         self.folder.write(&self.record)?;
-        // The copies were for this drill alone; a failure leaves a file that is in nobody's way.
-        drop(std::fs::remove_dir_all(self.folder.dir.join("snapshots")));
         Ok(Some(begun.elapsed()))
     }
 
