@@ -5,7 +5,7 @@
 //! - [`order`]: what a provider is asked for;
 //! - [`providers`]: what makes and takes away targets;
 //! - [`link`]: the only way to a target;
-//! - [`derive`]: production's inventory and playbook, with as little changed as isolation needs;
+//! - [`mod@derive`]: production's inventory and playbook, with as little changed as isolation needs;
 //! - [`fault`]: what a game day breaks on purpose;
 //! - [`record`]: what is known of each drill, so that nothing is ever left running;
 //! - [`schedule`]: what rehearses regularly.
