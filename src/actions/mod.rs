@@ -73,8 +73,12 @@ pub trait Action: Debug + Send + Sync {
     /// Whether it took; asked after `apply`.
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError>;
 
-    /// Whether a step without an outcome happened; asked on resume. What only looks or asks is begun again.
+    /// Whether a step without an outcome happened; asked on resume. What only looks or asks is begun again, and a proof that
+    /// was not written down is made again.
     async fn settle(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
+        if self.is_proof() {
+            return Ok(Verdict::DidNot { reason: "the proof was not finished".to_owned() });
+        }
         self.verify(cx).await
     }
 

@@ -117,11 +117,6 @@ impl Action for VerifyData {
         Ok(Verdict::Took(Values::new()))
     }
 
-    /// A proof that was not written down is made again.
-    async fn settle(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
-        Ok(Verdict::DidNot { reason: "the proof was not finished".to_owned() })
-    }
-
     async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {
         Ok(())
     }
