@@ -17,6 +17,8 @@ pub use html::html;
 pub use markdown::markdown;
 pub use signature::{NAMESPACE, SignError, Signer};
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -172,16 +174,19 @@ pub(crate) fn span(seconds: f64) -> String {
 }
 
 /// The mean time of each step in the runs that ended restored, by the steps' names.
-pub fn past_durations(reports: &[Report]) -> std::collections::BTreeMap<String, SignedDuration> {
-    let mut sums: std::collections::BTreeMap<String, (f64, f64)> = std::collections::BTreeMap::new();
-    for report in reports.iter().filter(|report| report.ending == Some(Ending::Restored)) {
-        for step in &report.steps {
-            if let Some(took) = step.seconds {
-                let (sum, count) = sums.entry(step.name.clone()).or_default();
-                *sum += took;
-                *count += 1.0;
-            }
-        }
+pub fn past_durations(reports: &[Report]) -> BTreeMap<String, SignedDuration> {
+    let restored = reports.iter().filter(|report| report.ending == Some(Ending::Restored));
+    means(restored.flat_map(|report| &report.steps).filter_map(|step| Some((step.name.as_str(), step.seconds?))))
+}
+
+/// The mean of the seconds of each name.
+pub(crate) fn means<'a>(taken: impl IntoIterator<Item = (&'a str, f64)>) -> BTreeMap<String, SignedDuration> {
+    let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (name, seconds) in taken {
+        let (sum, count) = sums.entry(name).or_default();
+        *sum += seconds;
+        *count += 1.0;
     }
-    sums.into_iter().map(|(name, (sum, count))| (name, SignedDuration::from_secs_f64(sum / count))).collect()
+    let mean = |(name, (sum, count)): (&str, (f64, f64))| (name.to_owned(), SignedDuration::from_secs_f64(sum / count));
+    sums.into_iter().map(mean).collect()
 }

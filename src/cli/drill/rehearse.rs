@@ -1,11 +1,10 @@
 //! One rehearsal: a target is made, restored onto, proved, reported on, and taken away, whatever happens between.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +22,7 @@ use crate::drill::{DrillFolder, DrillRecord, Drills, Level, Order, TargetState, 
 use crate::engine::chain;
 use crate::inventory::{Inventory, Span};
 use crate::report::evidence::{self, Circumstances, Evidence, Kind, Outcome as Verdict, Past, Proof, of_reports};
-use crate::report::{Report, keep};
+use crate::report::{Report, keep, means};
 use crate::runs::{RunFolder, Runs};
 use crate::sources::{self, Unpack};
 use crate::target::Target;
@@ -121,7 +120,8 @@ async fn order(
     };
     let order = Order::new(id, &folder.dir, &drills.shared(), inventory, &chosen.claims);
     let order = order.map_err(|source| io("make keys", source))?;
-    Ok((order.clone(), Found { production: order.strangers(&chosen.claims), damaged }))
+    let production = order.strangers(&chosen.claims);
+    Ok((order, Found { production, damaged }))
 }
 
 /// A drill from its target's planning to its verdict.
@@ -313,6 +313,9 @@ impl Rehearsal<'_> {
         for (path, reason) in unreadable {
             tracing::warn!("the report {} cannot be read: {reason}", path.display());
         }
+        let passed = past.iter().filter(|evidence| evidence.verdict.outcome == Verdict::Passed);
+        let taken = passed.flat_map(|evidence| &evidence.steps);
+        let usual = means(taken.filter_map(|step| Some((step.name.as_str(), step.seconds?))));
         let circumstances = Circumstances {
             drill: Some(evidence::Rehearsal {
                 id: order.id.clone(),
@@ -334,7 +337,7 @@ impl Rehearsal<'_> {
             proofs: isolation_proof(&progress).into_iter().chain(self.fault_proof(&progress)).collect(),
             findings: progress.findings,
             facts: progress.facts,
-            usual: usual(&past),
+            usual,
             past: past.iter().map(Past::of).collect(),
         };
         let Some(run) = &progress.run else {
@@ -381,21 +384,6 @@ fn isolation_proof(progress: &Progress) -> Option<Proof> {
         found: format!("{silent} silent, {answering} that answer"),
         passed: Some(answering == 0),
     })
-}
-
-/// The mean times of the steps in those before that passed.
-fn usual(past: &[Evidence]) -> BTreeMap<String, SignedDuration> {
-    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-    for evidence in past.iter().filter(|evidence| evidence.verdict.outcome == Verdict::Passed) {
-        for step in &evidence.steps {
-            if let Some(seconds) = step.seconds {
-                let (sum, count) = sums.entry(step.name.clone()).or_default();
-                *sum += seconds;
-                *count += 1.0;
-            }
-        }
-    }
-    sums.into_iter().map(|(name, (sum, count))| (name, SignedDuration::from_secs_f64(sum / count))).collect()
 }
 
 const DEFECT: &str = "this is a defect of drctl: both files were read without a fault before";
