@@ -17,6 +17,7 @@ mod restore;
 mod resume;
 mod rollback;
 mod runs;
+mod say;
 mod session;
 mod show;
 mod snapshot;

@@ -1,10 +1,9 @@
 //! `drctl show RUN`: its timeline, or its whole report.
 
-use std::io::Write as _;
-
 use super::args::{Globals, ReportForm, Show};
 use super::evidence;
 use super::exit::{Exit, Fault};
+use super::say::say;
 use super::session::state_dir;
 use crate::report::{Report, html, markdown};
 use crate::runs::{RunFolder, Runs};
@@ -16,8 +15,7 @@ pub(super) fn run(globals: &Globals, args: &Show) -> Result<Exit, Fault> {
         Some(form) => report(&folder, &runs, form)?,
         None => timeline(globals, &folder)? + "\n",
     };
-    write!(std::io::stdout(), "{text}")
-        .map_err(|source| Fault::Io { what: "write to standard output".to_owned(), source })?;
+    say(&text)?;
     Ok(Exit::Done)
 }
 

@@ -4,7 +4,6 @@
 //! read, and what it complained of.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::table::{Came, Row, table, worst};
 use crate::cli::args::{Drill, Globals};
 use crate::cli::exit::{Exit, Fault};
+use crate::cli::say::say;
 use crate::cli::session::{state_of, stop_on_signal};
 use crate::drill::Drills;
 use crate::engine::chain;
@@ -86,9 +86,7 @@ fn tell(globals: &Globals, rows: &[Row], exit: Exit) -> Result<(), Fault> {
         json::drills(&Drilled { exit: exit.into(), drills: rows });
         return Ok(());
     }
-    std::io::stdout()
-        .write_all(table(rows).as_bytes())
-        .map_err(|source| Fault::Io { what: "write to standard output".to_owned(), source })
+    say(&table(rows))
 }
 
 /// What all the drills have in common.

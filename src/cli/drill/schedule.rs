@@ -8,6 +8,7 @@ use super::all::inventories;
 use super::rehearse::{isolation, provider_of};
 use crate::cli::args::{Globals, Schedule as Args};
 use crate::cli::exit::{Exit, Fault};
+use crate::cli::say::say;
 use crate::drill::providers::ProviderEntry;
 use crate::drill::schedule::{NoTime, STATE, Schedule, Scheduled, What, kubernetes, name, systemd};
 use crate::inventory::{self, Inventory};
@@ -102,10 +103,4 @@ fn print(files: &[Scheduled], folder: &str) -> Result<(), Fault> {
     }
     let texts: Vec<String> = files.iter().map(|file| format!("# {folder}{}\n{}", file.name, file.text)).collect();
     say(&texts.join("\n"))
-}
-
-fn say(text: &str) -> Result<(), Fault> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|source| Fault::Io { what: "write to standard output".to_owned(), source })
 }

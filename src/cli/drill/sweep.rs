@@ -1,9 +1,8 @@
 //! `drctl drill sweep`: takes away what drills left that ended before their time.
 
-use std::io::Write as _;
-
 use crate::cli::args::Globals;
 use crate::cli::exit::{Exit, Fault};
+use crate::cli::say::say;
 use crate::cli::session::state_dir;
 use crate::drill::{self, Drills, Swept};
 
@@ -21,18 +20,13 @@ pub(super) async fn run(globals: &Globals) -> Result<Exit, Fault> {
             }
         };
         told = true;
-        say(&line)?;
+        say(&format!("{line}\n"))?;
     }
     if !failed.is_empty() {
         return Err(Fault::Leftover { drills: failed });
     }
     if !told && !globals.json() {
-        say("nothing was left by any drill")?;
+        say("nothing was left by any drill\n")?;
     }
     Ok(Exit::Done)
-}
-
-fn say(line: &str) -> Result<(), Fault> {
-    writeln!(std::io::stdout(), "{line}")
-        .map_err(|source| Fault::Io { what: "write to standard output".to_owned(), source })
 }
