@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::trial::{Fault, When};
 
 /// sshd's own configuration for it.
-pub(crate) const SSHD: &str = "ForceCommand exec /srv/gate/gate\n";
+pub(crate) const SSHD: &str = "ForceCommand exec /srv/lab/gate\n";
 
 /// The gate's folder, seen from the machine.
 #[derive(Debug)]
@@ -17,21 +17,15 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Puts the gate onto a host whose whole tree is at this path.
-    pub(crate) fn install(root: &str) -> Self {
-        let gate = Self { folder: folder(root), strike: 0 };
-        fs::create_dir_all(&gate.folder).expect("the gate's folder");
+    /// Puts the gate onto a host that the lab keeps in this folder.
+    pub(crate) fn install(host: &str) -> Self {
+        let gate = Self { folder: PathBuf::from(host).join("shared"), strike: 0 };
         for (name, text, mode) in [("gate", include_str!("gate.sh"), 0o755), ("count", "0\n", 0o666)] {
             let path = gate.folder.join(name);
             fs::write(&path, text).expect("a file of the gate");
             fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("its mode");
         }
         gate
-    }
-
-    /// The host was started anew: its tree is seen at another path now.
-    pub(crate) fn moved(&mut self, root: &str) {
-        self.folder = folder(root);
     }
 
     /// How many commands came through.
@@ -51,7 +45,12 @@ impl Gate {
         let how = match fault {
             Fault::Cut => "cut",
             Fault::FullTarget => "fill",
-            Fault::Kill | Fault::KillTwice | Fault::Hole | Fault::Reboot | Fault::FullController => "hold",
+            Fault::Kill
+            | Fault::KillTwice
+            | Fault::Hole
+            | Fault::TargetOff
+            | Fault::ControllerOff
+            | Fault::FullController => "hold",
         };
         fs::write(self.folder.join("count"), "0\n").expect("the gate's count");
         self.strike += 1;
@@ -61,10 +60,8 @@ impl Gate {
 
     /// Counts from 1 again, and lets all pass.
     pub(crate) fn disarm(&self) {
-        for name in ["at", "fill"] {
-            // Not every strike left one.
-            drop(fs::remove_file(self.folder.join(name)));
-        }
+        // It is there only where something was to be struck.
+        drop(fs::remove_file(self.folder.join("at")));
         fs::write(self.folder.join("count"), "0\n").expect("the gate's count");
     }
 
@@ -77,8 +74,4 @@ impl Gate {
     pub(crate) fn go(&self) {
         fs::write(self.folder.join(format!("go.{}", self.strike)), "").expect("the gate's folder");
     }
-}
-
-fn folder(root: &str) -> PathBuf {
-    PathBuf::from(root).join("srv/gate")
 }

@@ -2,14 +2,15 @@
 # Stands before every command that drctl asks of this host (sshd's ForceCommand): counts them, and at
 # the chosen one lets the test strike before it, amid what is sent to it, or after its effect but before its answer.
 #
-# /srv/gate/at holds `NUMBER before|torn|late|after hold|cut|fill STRIKE`; hold: the test strikes, then makes `go.STRIKE`.
+# /srv/lab is no part of the host's disk, which may be full, or lose what was not synced. `at` in it holds
+# `NUMBER before|torn|late|after hold|cut|fill STRIKE`; hold: the test strikes, then makes `go.STRIKE`.
 # late: it has begun and stands still; it comes to its end a while after the strike, when nobody expects it any more.
-gate=/srv/gate
+gate=/srv/lab
 exec 3>>"$gate/lock"
 flock 3
 read -r n <"$gate/count"
 n=$((n + 1))
-{ echo "$n" >"$gate/count"; } 2>/dev/null
+echo "$n" >"$gate/count"
 exec 3>&-
 at='' when='' how='' strike=''
 if [ -e "$gate/at" ]; then read -r at when how strike <"$gate/at"; fi
@@ -47,8 +48,8 @@ cut)
 fill)
     rm -f "$gate/at"
     # To the last byte: the file system gives out what is left in ever smaller pieces.
-    cat /dev/zero >"$gate/fill" 2>/dev/null
-    dd if=/dev/zero of="$gate/fill" bs=1 oflag=append conv=notrunc count=8192 2>/dev/null
+    cat /dev/zero >/fill 2>/dev/null
+    dd if=/dev/zero of=/fill bs=1 oflag=append conv=notrunc count=8192 2>/dev/null
     echo "$n" >"$gate/reached.$strike"
     run
     exit

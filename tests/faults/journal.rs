@@ -9,12 +9,12 @@ use crate::site::Site;
 pub(crate) fn run_id(site: &Site<'_>) -> Option<String> {
     let runs = fs::read_dir(runs(site)).ok()?;
     let mut names = runs.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.find(|name| text(site, name).contains('\n'))
+    names.find(|name| text_of(site, name).contains('\n'))
 }
 
 /// The step that it names last.
 pub(crate) fn step_at_hand(site: &Site<'_>) -> String {
-    let text = run_id(site).map(|id| text(site, &id)).unwrap_or_default();
+    let text = text(site);
     let mut data = text
         .lines()
         .rev()
@@ -30,13 +30,18 @@ pub(crate) fn step_at_hand(site: &Site<'_>) -> String {
 }
 
 pub(crate) fn is_finished(site: &Site<'_>, run_id: &str) -> bool {
-    text(site, run_id).contains("\"ending\":\"restored\"")
+    text_of(site, run_id).contains("\"ending\":\"restored\"")
+}
+
+/// All of it; nothing when no run has begun.
+pub(crate) fn text(site: &Site<'_>) -> String {
+    run_id(site).map(|id| text_of(site, &id)).unwrap_or_default()
 }
 
 fn runs(site: &Site<'_>) -> PathBuf {
     site.lab.dir.path().join("state/runs")
 }
 
-fn text(site: &Site<'_>, run_id: &str) -> String {
+fn text_of(site: &Site<'_>, run_id: &str) -> String {
     fs::read_to_string(runs(site).join(run_id).join("journal.ndjson")).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! One trial from a fresh host to the verdict.
 
 use crate::journal::{is_finished, run_id};
-use crate::site::{Scene, Shared, Site, served};
+use crate::site::{Disks, Scene, Shared, Site, served};
 use crate::strike::{Struck, run, strike};
 use crate::support::{Lab, Ran};
 use crate::trial::{At, During, Fault, Then, Trial, When};
@@ -37,7 +37,7 @@ type Judged<T> = Result<T, String>;
 
 /// Runs one trial on a host of its own.
 pub(crate) fn judge(shared: &Shared, lab: &Lab, trial: Trial) -> Outcome {
-    let mut site = Site::new(shared, lab, trial.fault == Fault::FullTarget);
+    let mut site = Site::new(shared, lab, Disks::of(trial.fault));
     let mut step = String::from("-");
     let judged = conduct(&mut site, &trial, &mut step);
     site.host.down();
@@ -64,6 +64,9 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
     step.clone_from(at);
     left_well(trial, &struck)?;
     site.gate.disarm();
+    if trial.fault == Fault::FullTarget {
+        site.free();
+    }
     site.revive();
     readable(site)?;
     let ended = trial.fault == Fault::KillTwice && kill_again(site, trial)?;
@@ -78,9 +81,9 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
 /// The struck process itself: what survives must, what cannot goes with the right code and words.
 fn left_well(trial: &Trial, struck: &Struck) -> Judged<()> {
     let allowed: &[Option<i32>] = match trial.fault {
-        Fault::Kill | Fault::KillTwice => &[None],
+        Fault::Kill | Fault::KillTwice | Fault::ControllerOff => &[None],
         fault if fault.is_survived() => &[Some(0)],
-        Fault::Reboot => &[Some(0), Some(3), Some(4), Some(5)],
+        Fault::TargetOff => &[Some(0), Some(3), Some(4), Some(5)],
         Fault::FullTarget => &[Some(0), Some(3), Some(4), Some(5), Some(7)],
         // A run whose first record finds no space is not begun.
         Fault::FullController => &[Some(3), Some(4)],
@@ -165,7 +168,7 @@ fn kill_again(site: &mut Site<'_>, trial: &Trial) -> Judged<bool> {
 fn restored(site: &Site<'_>, trial: &Trial) -> Judged<()> {
     let mut starts = site.starts();
     starts.sort();
-    if trial.fault == Fault::Reboot {
+    if trial.fault == Fault::TargetOff {
         // What a power cut broke off is undone and begun again; a checkpoint is not.
         starts.dedup();
     }

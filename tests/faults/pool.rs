@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::judge::{Outcome, Way, judge};
-use crate::site::{Counts, Scene, Shared, Site};
+use crate::site::{Counts, Disks, Scene, Shared, Site};
 use crate::support::Lab;
 use crate::table::Report;
 use crate::trial::Trial;
@@ -77,7 +77,7 @@ fn caught(shared: &Shared, lab: &Lab, trial: Trial) -> Outcome {
 
 /// Undisturbed: how many operations and records there are, there and back.
 fn count(shared: &Shared, lab: &Lab) -> Counts {
-    let site = Site::new(shared, lab, false);
+    let site = Site::new(shared, lab, Disks::Lasting);
     let mut counts = Counts::default();
     let args = site.restore();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();

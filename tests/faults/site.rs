@@ -4,8 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::gate::{Gate, SSHD};
+use crate::journal;
 use crate::support::bed::{self, Origin, PLAIN, daemon};
 use crate::support::{ADDRESS, Host, Lab};
+use crate::trial::Fault;
 
 /// Which host and playbook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,18 @@ pub(crate) struct Shared {
     pub(crate) journal: PathBuf,
 }
 
+/// What becomes of what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disks {
+    Lasting,
+    /// The target's can be filled.
+    SmallTarget,
+    /// The target's loses with its power what was not synced.
+    LossyTarget,
+    /// The controller's does.
+    LossyController,
+}
+
 /// A host that a trial restores onto.
 #[derive(Debug)]
 pub(crate) struct Site<'a> {
@@ -48,10 +62,18 @@ pub(crate) struct Site<'a> {
     pub(crate) playbook: String,
     /// All that the playbook may touch, as it was.
     pub(crate) before: String,
+    journals: Option<LossyFolder<'a>>,
+}
+
+/// A folder on a disk of its own that loses with its power what was not synced.
+#[derive(Debug)]
+struct LossyFolder<'a> {
+    lab: &'a Lab,
+    path: String,
 }
 
 /// Where the light playbook's commands count their starts.
-const STARTS: &str = "/root/starts";
+const STARTS: &str = "/srv/lab/starts";
 /// What keeps etcd up across reboots on a light host, as a unit would.
 const ENABLED: &str = "/root/etcd.enabled";
 
@@ -67,7 +89,7 @@ const LEFTOVERS: &str = "set -e
 
 /// kubeadm, counting how often `init` is begun.
 const COUNTED_KUBEADM: &str = "mv /usr/bin/kubeadm /usr/bin/kubeadm.real
-    printf '%s\\n' '#!/bin/sh' '[ \"$1\" != init ] || echo kubeadm-init >>/root/starts' 'exec /usr/bin/kubeadm.real \"$@\"' >/usr/bin/kubeadm
+    printf '%s\\n' '#!/bin/sh' '[ \"$1\" != init ] || echo kubeadm-init >>/srv/lab/starts' 'exec /usr/bin/kubeadm.real \"$@\"' >/usr/bin/kubeadm
     chmod 755 /usr/bin/kubeadm";
 
 impl Scene {
@@ -83,6 +105,14 @@ impl Scene {
         match (self, during) {
             (Self::Kube, crate::trial::During::Restore) => counts.kubeadm,
             _ => 1,
+        }
+    }
+
+    /// The size of a lossy disk.
+    const fn disk(self) -> &'static str {
+        match self {
+            Self::Light => "300M",
+            Self::Kube => "2G",
         }
     }
 
@@ -122,28 +152,33 @@ impl Shared {
 }
 
 impl<'a> Site<'a> {
-    /// A fresh host. `small`: with a disk that can be filled.
-    pub(crate) fn new(shared: &'a Shared, lab: &'a Lab, small: bool) -> Self {
+    /// A fresh host, and a controller without journals.
+    pub(crate) fn new(shared: &'a Shared, lab: &'a Lab, disks: Disks) -> Self {
+        let state = lab.dir.path().join("state");
         // Nothing of the trial before.
-        drop(fs::remove_dir_all(lab.dir.path().join("state")));
+        drop(fs::remove_dir_all(&state));
+        let journals = (disks == Disks::LossyController).then(|| LossyFolder::new(lab, state.display().to_string()));
         let sshd = lab.write("sshd.conf", SSHD);
         let mut options = vec!["--sshd-config", sshd.as_str()];
-        if small {
-            options.extend(["--disk", "300M"]);
+        match disks {
+            Disks::Lasting | Disks::LossyController => {}
+            Disks::SmallTarget => options.extend(["--disk", "300M"]),
+            Disks::LossyTarget => options.extend(["--lossy-disk", shared.scene.disk()]),
         }
         let host = match shared.scene {
             Scene::Light => lab.host("target", "light", ADDRESS, &[&options[..], &["--etcd", "3.5"]].concat()),
             Scene::Kube => lab.host("target", "kube", ADDRESS, &[&options[..], &["--hostname", "master"]].concat()),
         };
-        let gate = Gate::install(&host.field("merged"));
+        let gate = Gate::install(&host.field("dir"));
         if shared.scene == Scene::Kube {
             host.sh("systemctl stop kubelet");
             host.sh(COUNTED_KUBEADM);
         }
         host.sh(LEFTOVERS);
         let (inventory, playbook) = documents(shared, lab, &host);
-        let mut site = Self { shared, lab, host, gate, inventory, playbook, before: String::new() };
+        let mut site = Self { shared, lab, host, gate, inventory, playbook, before: String::new(), journals };
         site.before = site.tree();
+        site.host.sh("sync -f /");
         site
     }
 
@@ -170,11 +205,22 @@ impl<'a> Site<'a> {
         args.map(str::to_owned).to_vec()
     }
 
-    /// A power cut, and a start on the same disk.
-    pub(crate) fn reboot(&mut self) {
+    /// A power cut, and a start on what the disk has kept.
+    pub(crate) fn reboot(&self) {
         self.lab.lab(&["reboot", "target"]);
-        self.gate.moved(&self.host.field("merged"));
         self.revive();
+    }
+
+    /// A power cut of the controller, whose processes are gone. drctl goes on from a record only when it lasts.
+    pub(crate) fn controller_off(&self) {
+        let told = journal::text(self);
+        self.journals.as_ref().expect("the journals are on a lossy disk").power_cut();
+        assert_eq!(journal::text(self), told, "the journal lost what was acted upon");
+    }
+
+    /// What filled the target's disk goes away.
+    pub(crate) fn free(&self) {
+        self.host.sh("rm -f /fill");
     }
 
     /// What a unit would do for an etcd that is gone, once it can run; not amid its being switched off.
@@ -182,6 +228,35 @@ impl<'a> Site<'a> {
         if self.shared.scene == Scene::Light {
             self.host.sh(&format!("exec 8</root; flock 8; [ ! -e {ENABLED} ] || pidof etcd || {} 8<&-", start_etcd()));
         }
+    }
+}
+
+impl Disks {
+    pub(crate) const fn of(fault: Fault) -> Self {
+        match fault {
+            Fault::FullTarget => Self::SmallTarget,
+            Fault::TargetOff => Self::LossyTarget,
+            Fault::ControllerOff => Self::LossyController,
+            Fault::Kill | Fault::KillTwice | Fault::Cut | Fault::Hole | Fault::FullController => Self::Lasting,
+        }
+    }
+}
+
+impl<'a> LossyFolder<'a> {
+    fn new(lab: &'a Lab, path: String) -> Self {
+        lab.lab(&["disk", "make", &path, "64M"]);
+        Self { lab, path }
+    }
+
+    fn power_cut(&self) {
+        self.lab.lab(&["disk", "off", &self.path]);
+        self.lab.lab(&["disk", "on", &self.path]);
+    }
+}
+
+impl Drop for LossyFolder<'_> {
+    fn drop(&mut self) {
+        self.lab.lab(&["disk", "drop", &self.path]);
     }
 }
 

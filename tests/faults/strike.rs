@@ -41,6 +41,9 @@ fn at_record(site: &Site<'_>, trial: &Trial, number: usize, args: &[String]) -> 
     let mut command = site.lab.command(&words(args));
     command.env("LD_PRELOAD", &site.shared.journal).env("FAULT_RECORD", number.to_string()).env("FAULT_WHEN", when);
     let ran = finish(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("drctl can be run"));
+    if trial.fault == Fault::ControllerOff {
+        site.controller_off();
+    }
     let reached = ran.code.is_none() || trial.fault == Fault::FullController;
     Struck { code: ran.code, step: reached.then(|| journal::step_at_hand(site)), stderr: ran.stderr }
 }
@@ -62,7 +65,13 @@ fn at_operation(site: &mut Site<'_>, trial: &Trial, number: usize, args: &[Strin
             std::thread::sleep(HOLE);
             site.lab.lab(&["mend", "target"]);
         }
-        Fault::Reboot => site.reboot(),
+        Fault::ControllerOff => {
+            drctl.kill().expect("drctl can be killed");
+            drctl.wait().expect("it ends");
+            site.controller_off();
+            site.gate.go();
+        }
+        Fault::TargetOff => site.reboot(),
         Fault::Cut | Fault::FullTarget => {} // The gate strikes by itself.
         Fault::FullController => unreachable!("this strikes records"),
     }

@@ -22,8 +22,16 @@ pub(crate) struct Report {
 /// How many of the trials came through, and how many there were.
 type Row = BTreeMap<Fault, (usize, usize)>;
 
-const FAULTS: [Fault; 7] =
-    [Fault::Kill, Fault::KillTwice, Fault::Cut, Fault::Hole, Fault::Reboot, Fault::FullTarget, Fault::FullController];
+const FAULTS: [Fault; 8] = [
+    Fault::Kill,
+    Fault::KillTwice,
+    Fault::Cut,
+    Fault::Hole,
+    Fault::TargetOff,
+    Fault::ControllerOff,
+    Fault::FullTarget,
+    Fault::FullController,
+];
 
 impl Report {
     pub(crate) fn failures(&self) -> Vec<&Outcome> {

@@ -51,8 +51,10 @@ pub(crate) enum Fault {
     Cut,
     /// Packets vanish for a while, both ways.
     Hole,
-    /// The target is started anew.
-    Reboot,
+    /// The target loses its power, and what it had not synced; then it is started anew.
+    TargetOff,
+    /// So does the controller.
+    ControllerOff,
     /// The target's disk is full from here on, until the process has left.
     FullTarget,
     /// The controller's disk is full from here on, until the process has left.
@@ -108,12 +110,20 @@ fn strikes(at: At) -> Vec<(Fault, When)> {
             (Fault::Cut, After),
             (Fault::Hole, Before),
             (Fault::Hole, After),
-            (Fault::Reboot, Before),
-            (Fault::Reboot, After),
+            (Fault::TargetOff, Before),
+            (Fault::TargetOff, After),
+            (Fault::ControllerOff, Before),
+            (Fault::ControllerOff, After),
             (Fault::FullTarget, Before),
         ],
         At::Record(_) => {
-            vec![(Fault::Kill, Before), (Fault::Kill, Torn), (Fault::Kill, After), (Fault::FullController, Torn)]
+            vec![
+                (Fault::Kill, Before),
+                (Fault::Kill, Torn),
+                (Fault::Kill, After),
+                (Fault::ControllerOff, After),
+                (Fault::FullController, Torn),
+            ]
         }
     }
 }
@@ -151,7 +161,8 @@ impl fmt::Display for Fault {
             Self::KillTwice => "kill twice",
             Self::Cut => "cut",
             Self::Hole => "black hole",
-            Self::Reboot => "reboot",
+            Self::TargetOff => "target off",
+            Self::ControllerOff => "controller off",
             Self::FullTarget => "target full",
             Self::FullController => "controller full",
         })

@@ -1,7 +1,8 @@
 # A host: namespaces (mount, pid, net, uts, ipc, cgroup) over an overlay of a cached
 # root.  Its folder $STATE/$HUB/NAME holds:
 #   env        what it is, KEY=VALUE          known_hosts  its host keys
-#   upper work root   the overlay (in disk/ when its size is limited)
+#   upper work root   the overlay (in disk/ when it has a disk of its own)
+#   shared     what the host sees as /srv/lab: no part of its disk
 #   etcd.img etcd     /var/lib/etcd of its own   containerd  the image store (kube)
 #   boot_id init_pid console.log cut
 # shellcheck shell=bash
@@ -19,12 +20,12 @@ host_init() {
 }
 
 usage_up="usage: lab up NAME light|kube IP [--hostname HN] [--etcd 3.4|3.5|none] [--mount-etcd[=SIZE]]
-       [--disk SIZE] [--sshd-config FILE|-] [--user-shell SHELL] [--host-keys TYPE,...]"
+       [--disk SIZE | --lossy-disk SIZE] [--sshd-config FILE|-] [--user-shell SHELL] [--host-keys TYPE,...]"
 
 host_up() {
   local name=${1:-} flavour=${2:-} ip=${3:-}
   [ $# -ge 3 ] || die "$usage_up"; shift 3
-  local hostname=$name etcd=3.4 mount_etcd='' disk='' sshd='' shell='' keys=ed25519
+  local hostname=$name etcd=3.4 mount_etcd='' disk='' lossy='' sshd='' shell='' keys=ed25519
   while [ $# -gt 0 ]; do
     case $1 in
       --mount-etcd) mount_etcd=512M; shift; continue ;;
@@ -33,7 +34,7 @@ host_up() {
     esac
     [ $# -ge 2 ] || die "$1 wants a value. $usage_up"
     case $1 in
-      --hostname) hostname=$2 ;; --etcd) etcd=$2 ;; --disk) disk=$2 ;; --sshd-config) sshd=$2 ;;
+      --hostname) hostname=$2 ;; --etcd) etcd=$2 ;; --disk) disk=$2 ;; --lossy-disk) lossy=$2 ;; --sshd-config) sshd=$2 ;;
       --user-shell) shell=$2 ;; --host-keys) keys=$2 ;;
       *) die "unknown option $1. $usage_up" ;;
     esac; shift 2
@@ -44,6 +45,7 @@ host_up() {
   valid_ip "$ip" || die "an address is within $NET.0.0/$PREFIX and not $GATEWAY: '$ip'"
   need ip:iproute2 ssh-keygen:openssh-client mount:mount
   [ -z "$mount_etcd" ] || need mkfs.ext4:e2fsprogs
+  [ -z "$disk" ] || [ -z "$lossy" ] || die "a host has one disk: --disk or --lossy-disk"
 
   local base; part "root-$flavour"; base=$PART
   [ -z "$shell" ] || shell=$(in_root_shell "$base/root" "$shell")
@@ -64,7 +66,8 @@ host_up() {
   # where it writes
   local w=$d
   if [ -n "$disk" ]; then w=$d/disk; mkdir "$w"; mount -t tmpfs -o "size=$disk,mode=755" drctl-lab "$w"; fi
-  mkdir "$d/root" "$w/upper" "$w/work"
+  if [ -n "$lossy" ]; then w=$d/disk; disk_make "$w" "$lossy"; fi
+  mkdir "$d/root" "$d/shared" "$w/upper" "$w/work"
   printf '%s\n' "upper=$w/upper" "work=$w/work" >>"$d/env"
   if [ -n "$mount_etcd" ]; then
     truncate -s "$mount_etcd" "$d/etcd.img"; mkfs.ext4 -q -E lazy_itable_init=1 "$d/etcd.img"; mkdir "$d/etcd"
@@ -98,6 +101,7 @@ host_up() {
   fi
   if [ -n "$shell" ]; then sed -E "s,^((ops|oppw|nosudo):.*:)[^:]*$,\1$shell," "$base/root/etc/passwd" >"$u/etc/passwd"; fi
 
+  [ -z "$lossy" ] || sync -f "$w"
   net_up "$name" "$ip"
   host_start "$name"
   trap - EXIT
@@ -142,6 +146,19 @@ host_kill() {       # all its processes, at once, as a power cut does
     sleep 0.02
   done
   rm -f "$HOSTS/$name/outer_pid"
+}
+
+# A lossy disk goes first: what a dying process, or an unmounted overlay, would still write is lost like the rest. The
+# network is gone by then, since nobody hears a host complain about the disk that it loses with its power.
+host_power_off() {
+  local name=$1 d=$HOSTS/$1
+  if [ ! -e "$d/disk.img" ]; then host_kill "$name"; return; fi
+  need nft:nftables
+  [ -e "$d/cut" ] || net_cut "$name" "$(host_field "$name" ip)"
+  disk_off "$d/disk"
+  host_kill "$name"
+  disk_on "$d/disk"
+  [ -e "$d/cut" ] || net_mend "$name"
 }
 
 host_down() {
