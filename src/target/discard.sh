@@ -8,4 +8,4 @@ for later in "${run%/*}"/*/later; do
     if [ -e "$later" ] && [ "$(cat -- "$later")" = "${run##*/}" ]; then rm -f -- "$later"; fi
 done
 rm -rf -- "$run"
-sync "${run%/*}"
+sync -f "${run%/*}"

@@ -65,6 +65,16 @@ while kill -s 0 "$keeper" 2>/dev/null && [ "$n" -lt 50 ]; do
     n=$((n + 1))
     sleep 0.1
 done
+# What the command did outlasts a power cut before anybody is told that it ended: on every file system with a device, and
+# on the root of all, which may have none. One that cannot be written says so in the output.
+{
+    echo "- /"
+    grep -E '^(/dev/|[^ ]+ [^ ]+ zfs )' /proc/mounts | grep -v ' fuse' | sort -u -k1,1
+} | while read -r _ at _; do
+    # Spaces and the like are written in octal there.
+    at=$(printf '%b.' "$at")
+    [ ! -e "${at%.}" ] || sync -f "${at%.}" 2>&1
+done >>out
 over=0
 case $status in
 124 | 137) [ "$((${to%.*} - ${from%.*}))" -lt "$limit" ] || over=1 ;;
