@@ -15,6 +15,7 @@ pub mod check;
 pub mod cli;
 pub mod document;
 pub mod drill;
+pub(crate) mod durable;
 pub mod engine;
 pub mod event;
 pub mod face;

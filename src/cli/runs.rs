@@ -1,9 +1,8 @@
 //! `drctl runs`: what ran, when, and how it ended.
 
-use std::io::Write as _;
-
 use super::args::Globals;
 use super::exit::{Exit, Fault};
+use super::say::say;
 use super::session::state_dir;
 use crate::engine::chain;
 use crate::journal::JournalError;
@@ -11,8 +10,6 @@ use crate::report::{Report, human_seconds};
 use crate::runs::Runs;
 
 pub(super) fn run(globals: &Globals) -> Result<Exit, Fault> {
-    let mut out = std::io::stdout().lock();
-    let say = |error: std::io::Error| Fault::Io { what: "write to standard output".to_owned(), source: error };
     let runs = Runs::new(&state_dir(globals)?).list()?;
     for run in &runs {
         let line = match run.read() {
@@ -21,10 +18,10 @@ pub(super) fn run(globals: &Globals) -> Result<Exit, Fault> {
             Err(JournalError::Empty { .. }) => format!("{}  never begun: nothing was touched", run.id),
             Err(error) => format!("{}  UNREADABLE: {}", run.id, chain(&error)),
         };
-        writeln!(out, "{line}").map_err(say)?;
+        say(&format!("{line}\n"))?;
     }
     if runs.is_empty() && !globals.json() {
-        writeln!(out, "no runs yet").map_err(say)?;
+        say("no runs yet\n")?;
     }
     Ok(Exit::Done)
 }

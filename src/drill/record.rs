@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::order::Order;
 use super::providers::ProviderEntry;
+use crate::durable::{self, PRIVATE};
 
 /// The form of the records.
 const FORMAT: u32 = 1;
@@ -89,11 +90,11 @@ impl Drills {
 
     /// Makes a drill's folder, which nobody else has, and takes its lock.
     pub fn begin(&self, id: &str) -> Result<(DrillFolder, Working), RecordError> {
-        use std::os::unix::fs::DirBuilderExt as _;
         let dir = self.dir.join(id);
-        let make = |path: &Path, recursive| std::fs::DirBuilder::new().recursive(recursive).mode(0o700).create(path);
-        make(&self.shared(), true).map_err(|source| failed("make the folder", &self.dir, source))?;
-        make(&dir, false).map_err(|source| failed("make the folder", &dir, source))?;
+        durable::private_folder(&self.shared()).map_err(|source| failed("make the folder", &self.dir, source))?;
+        durable::new_folder(&dir)
+            .and_then(|()| durable::sync_name(&dir))
+            .map_err(|source| failed("make the folder", &dir, source))?;
         let folder = DrillFolder { dir };
         match folder.lock()? {
             Some(working) => Ok((folder, working)),
@@ -155,14 +156,10 @@ impl DrillFolder {
     /// Writes it down; it is durable when this returns.
     pub fn write(&self, record: &DrillRecord) -> Result<(), RecordError> {
         let path = self.dir.join(RECORD);
-        let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-            serde_json::to_writer_pretty(&mut file, record)?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|error| error.error)?;
-            File::open(&self.dir)?.sync_all()
-        };
-        write().map_err(|source| failed("write", &path, source))
+        serde_json::to_vec_pretty(record)
+            .map_err(std::io::Error::from)
+            .and_then(|bytes| durable::replace(&path, &bytes, PRIVATE))
+            .map_err(|source| failed("write", &path, source))
     }
 }
 

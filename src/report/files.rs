@@ -1,7 +1,5 @@
 //! Reports in their folder: each form a file, signed when that is wanted, and metrics for Prometheus.
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,10 +10,9 @@ use super::metrics::{file_name, metrics};
 use super::signature::{SignError, Signer};
 use super::{html, markdown};
 use crate::causes::chain;
+use crate::durable::{self, PRIVATE};
 use crate::inventory::{Reporting, SigningKey};
 
-/// The owner's alone: a report names hosts, paths and what is weak.
-const PRIVATE: u32 = 0o600;
 /// `node_exporter` is another user; metrics are figures.
 const FOR_ALL: u32 = 0o644;
 
@@ -88,6 +85,7 @@ fn write(folder: &Path, evidence: &Evidence) -> Result<(Written, Contents), File
             }
             Ok(()) | Err(_) => {}
         }
+        // A report names hosts, paths and what is weak.
         place(path, text, PRIVATE)?;
     }
     Ok((written, contents))
@@ -107,15 +105,7 @@ fn signature_of(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Gives a path this text at once: whoever reads it sees the old one or the new one.
+/// Gives a path this text at once.
 fn place(path: &Path, text: &str, mode: u32) -> Result<(), FileError> {
-    let write = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        new.write_all(text.as_bytes())?;
-        new.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-        new.as_file().sync_all()?;
-        new.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(|source| FileError::Write { path: path.to_owned(), source })
+    durable::replace(path, text.as_bytes(), mode).map_err(|source| FileError::Write { path: path.to_owned(), source })
 }

@@ -1,34 +1,27 @@
 //! Files and folders of runs: private, and durable before anything is built on them.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::RunsError;
+use crate::durable::{self, PRIVATE};
 
-/// Makes what is missing of a path. Its own name, and each that was made, is on the disk when this returns.
+/// Makes what is missing of a path, durably.
 pub(super) fn private_folder(path: &Path) -> Result<(), RunsError> {
-    let missing: Vec<&Path> =
-        path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| io("make the folder", path, source))?;
-    for made in missing.iter().rev() {
-        sync_name(made)?;
-    }
-    // It may be the work of a process that died before it could sync.
-    sync_name(path)
+    durable::private_folder(path).map_err(|source| io("make the folder", path, source))
 }
 
 /// Makes a folder that must not be there.
 pub(super) fn new_folder(path: &Path) -> Result<(), RunsError> {
-    DirBuilder::new().mode(0o700).create(path).map_err(|source| io("make the folder", path, source))?;
-    sync_name(path)
+    durable::new_folder(path).map_err(|source| io("make the folder", path, source))
 }
 
 /// Writes a file that must not be there. Its name is durable once its folder is synced.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), RunsError> {
     let write = || {
-        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -54,19 +47,8 @@ pub(super) fn write_once(path: &Path, text: &str, good: impl Fn(&str) -> bool) -
         }
         Ok(text.to_owned())
     };
-    let written = write().map_err(|source| io("write", path, source))?;
-    sync_name(path)?;
-    Ok(written)
-}
-
-/// Makes a path's own name durable.
-fn sync_name(path: &Path) -> Result<(), RunsError> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(above).and_then(|above| above.sync_all()) {
-        // A folder that this user may not read is not one that this user has made a name in.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
-        synced => synced.map_err(|source| io("sync", above, source)),
-    }
+    let written = write().and_then(|written| durable::sync_name(path).map(|()| written));
+    written.map_err(|source| io("write", path, source))
 }
 
 pub(super) fn random_hex<const N: usize>() -> Result<String, RunsError> {

@@ -142,6 +142,20 @@ fn a_drill_that_is_killed_is_told_as_left() {
     nothing_is_left(&site);
 }
 
+/// Two tables at once over one folder do not mix up what each drill said.
+#[test]
+fn an_inventory_that_is_being_rehearsed_is_left_alone() {
+    let site = Site::new(Root::Light, "");
+    let dir = folder(&site, &[("east", &|text| text)]);
+    let log = site.lab.write("state/drill-logs/east.ndjson", "what the other says\n");
+    let held = std::fs::File::open(&log).expect("the log");
+    held.lock().expect("a lock");
+    let ran = site.lab.drctl(&["drill", "--all", &dir]).expect(1);
+    assert!(ran.stdout.contains("another `drctl drill --all` rehearses it now"), "{}", ran.stdout);
+    assert_eq!(std::fs::read_to_string(&log).expect("the log"), "what the other says\n");
+    assert!(!site.lab.dir.path().join("state/drills").exists(), "no drill is begun");
+}
+
 /// systemd itself reads the units, also with a path that must be quoted.
 #[test]
 fn systemd_takes_the_units() {

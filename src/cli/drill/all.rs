@@ -3,8 +3,9 @@
 //! Its output lies in `STATE/drill-logs/`, named after the inventory, until the next time: NDJSON, from which its row is
 //! read, and what it complained of.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -24,6 +25,7 @@ use crate::cli::exit::{Exit, Fault};
 use crate::cli::say::say;
 use crate::cli::session::{state_of, stop_on_signal};
 use crate::drill::Drills;
+use crate::durable::{self, PRIVATE};
 use crate::engine::chain;
 use crate::face::{Face, face, json};
 use crate::inventory::{self, Inventory};
@@ -132,7 +134,7 @@ impl Every<'_> {
     /// Runs drctl to its end. Ctrl-C is passed on, and what then must be taken away is waited for.
     async fn process(&self, path: &Path, inventory: &Inventory) -> Result<(ExitStatus, Log), std::io::Error> {
         let dir = state_of(self.globals, Some(inventory)).join(LOGS);
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        durable::private_folder(&dir)?;
         let named = |extension: &str| dir.join(path.file_name().unwrap_or_default()).with_extension(extension);
         let log = Log { lines: named("ndjson"), complaints: named("log") };
         let mut child = self.command(path)?.stdout(private(&log.lines)?).stderr(private(&log.complaints)?).spawn()?;
@@ -194,9 +196,19 @@ impl Every<'_> {
     }
 }
 
-/// A file that only its owner may read, without what was in it.
+/// A log of this process and its child alone, without what was in it.
 fn private(path: &Path) -> Result<File, std::io::Error> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE).open(path)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let told = format!("another `drctl drill --all` rehearses it now (`{}` is locked)", path.display());
+            return Err(std::io::Error::new(ErrorKind::WouldBlock, told));
+        }
+        Err(TryLockError::Error(error)) => return Err(error),
+        Ok(()) => {}
+    }
+    file.set_len(0)?;
+    Ok(file)
 }
 
 /// What a process of drctl said of its drill.

@@ -290,8 +290,16 @@ impl Rehearsal<'_> {
                 (None, Some(fault))
             }
         };
-        let evidence = self.evidence(destroy, against)?;
+        let evidence = self.evidence(destroy, against);
         let face = &self.production.face;
+        let evidence = match evidence {
+            Ok(evidence) => evidence,
+            Err(fault) => {
+                face.warn(&format!("there is no report: {}", fault.message()));
+                // A target that is left, or why nothing came of it, matters more.
+                return Err(left.or(unbegun).unwrap_or(fault));
+            }
+        };
         let (written, warnings) = keep(&self.folder.dir, &evidence, &self.production.inventory.report).await;
         for warning in &warnings {
             face.warn(warning);

@@ -1,12 +1,11 @@
 //! The files of a set, one a line.
 
-use std::io::Write as _;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::check::PkiContents;
 use crate::cli::exit::Fault;
+use crate::cli::say::say;
 use crate::face::json;
 use crate::inventory::{PkiFiles, Secret};
 use crate::pki::{Certificate, PublicKey, public_key_of};
@@ -64,9 +63,7 @@ pub(super) fn show(rows: &[Row], as_json: bool) -> Result<(), Fault> {
         json::pki(rows);
         return Ok(());
     }
-    let mut out = std::io::stdout().lock();
-    let written = rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)));
-    written.map_err(|source| Fault::Io { what: "write to standard output".to_owned(), source })
+    say(&rows.iter().map(|row| line(row) + "\n").collect::<String>())
 }
 
 fn line(row: &Row) -> String {

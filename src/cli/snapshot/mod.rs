@@ -7,13 +7,12 @@ mod place;
 mod table;
 mod verify;
 
-use std::io::Write as _;
-
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::args::{Globals, SnapshotCommand};
 use super::exit::{Exit, Fault};
+use super::say::say;
 use crate::face::json::answer_line;
 use crate::snapshot::{ExamineError, Verified};
 use crate::sources::Opened;
@@ -44,10 +43,12 @@ fn answer<T: Serialize>(
     data: &T,
     text: impl Fn() -> String,
 ) -> Result<(), Fault> {
-    let failed = |source| Fault::Io { what: "write to standard output".to_owned(), source };
-    let text =
-        if globals.json() { answer_line(kind, data).map_err(|error| failed(error.into()))? + "\n" } else { text() };
-    std::io::stdout().lock().write_all(text.as_bytes()).map_err(failed)
+    if !globals.json() {
+        return say(&text());
+    }
+    let line = answer_line(kind, data)
+        .map_err(|error| Fault::Io { what: "write the answer as JSON".to_owned(), source: error.into() })?;
+    say(&(line + "\n"))
 }
 
 /// Reads a file on a thread of its own.
