@@ -78,8 +78,32 @@ impl Access<'_> {
     }
 }
 
-/// Where kubeadm puts a file of etcd's.
-pub(super) fn kubeadms(name: &str) -> Text {
+/// The default of `port`: etcd's own.
+pub(super) fn port() -> u16 {
+    2379
+}
+
+/// The default of `tls`.
+pub(super) fn tls() -> bool {
+    true
+}
+
+/// The default of `ca`, as those below: kubeadm's.
+pub(super) fn ca() -> Text {
+    kubeadms("ca.crt")
+}
+
+/// The default of `certificate`.
+pub(super) fn certificate() -> Text {
+    kubeadms("healthcheck-client.crt")
+}
+
+/// The default of `key`.
+pub(super) fn key() -> Text {
+    kubeadms("healthcheck-client.key")
+}
+
+fn kubeadms(name: &str) -> Text {
     Text::plain(format!("/etc/kubernetes/pki/etcd/{name}"))
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::etcd::{Access, failed, kubeadms};
+use super::etcd::{self, Access, failed};
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::engine::chain;
 use crate::snapshot::Keyspace;
@@ -31,40 +31,20 @@ use crate::text::{Text, Values};
 #[serde(deny_unknown_fields)]
 pub(super) struct VerifyData {
     /// etcd's client port on the target's loopback (default 2379).
-    #[serde(default = "port")]
+    #[serde(default = "etcd::port")]
     port: u16,
     /// Whether etcd speaks TLS (default yes).
-    #[serde(default = "yes")]
+    #[serde(default = "etcd::tls")]
     tls: bool,
     /// The CA of etcd's certificates, on the target (default kubeadm's).
-    #[serde(default = "ca")]
+    #[serde(default = "etcd::ca")]
     ca: Text,
     /// A client certificate, on the target (default kubeadm's).
-    #[serde(default = "certificate")]
+    #[serde(default = "etcd::certificate")]
     certificate: Text,
     /// Its key, on the target (default kubeadm's).
-    #[serde(default = "key")]
+    #[serde(default = "etcd::key")]
     key: Text,
-}
-
-fn port() -> u16 {
-    2379
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn ca() -> Text {
-    kubeadms("ca.crt")
-}
-
-fn certificate() -> Text {
-    kubeadms("healthcheck-client.crt")
-}
-
-fn key() -> Text {
-    kubeadms("healthcheck-client.key")
 }
 
 /// Keys with their values are asked for in pages of this many.

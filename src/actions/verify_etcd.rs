@@ -5,7 +5,7 @@ use etcd_client::{Client, GetOptions};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::etcd::{Access, failed, kubeadms};
+use super::etcd::{self, Access, failed};
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::text::{Text, Values};
 
@@ -23,47 +23,27 @@ use crate::text::{Text, Values};
 #[serde(deny_unknown_fields)]
 pub(super) struct VerifyEtcd {
     /// etcd's client port on the target's loopback (default 2379).
-    #[serde(default = "port")]
+    #[serde(default = "etcd::port")]
     port: u16,
     /// Whether etcd speaks TLS (default yes).
-    #[serde(default = "yes")]
+    #[serde(default = "etcd::tls")]
     tls: bool,
     /// The CA of etcd's certificates, on the target (default kubeadm's).
-    #[serde(default = "ca")]
+    #[serde(default = "etcd::ca")]
     ca: Text,
     /// A client certificate, on the target (default kubeadm's).
-    #[serde(default = "certificate")]
+    #[serde(default = "etcd::certificate")]
     certificate: Text,
     /// Its key, on the target (default kubeadm's).
-    #[serde(default = "key")]
+    #[serde(default = "etcd::key")]
     key: Text,
     /// How many percent of the snapshot's keys must still be there (default 90; events and leases expire).
     #[serde(default = "ninety")]
     at_least_percent: u8,
 }
 
-fn port() -> u16 {
-    2379
-}
-
-fn yes() -> bool {
-    true
-}
-
 fn ninety() -> u8 {
     90
-}
-
-fn ca() -> Text {
-    kubeadms("ca.crt")
-}
-
-fn certificate() -> Text {
-    kubeadms("healthcheck-client.crt")
-}
-
-fn key() -> Text {
-    kubeadms("healthcheck-client.key")
 }
 
 /// Keys are asked for in pages of this many.

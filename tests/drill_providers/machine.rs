@@ -49,6 +49,16 @@ fn vm_a_machine_is_restored_onto_and_taken_away() {
     assert!(console.contains("master login:") || console.contains("cloud-init"), "{console}");
 }
 
+/// A machine's own kernel loses what it had not written yet, and boots again from what its disk holds.
+#[test]
+fn vm_a_machine_that_loses_its_power_amid_the_restore_is_coped_with() {
+    let site = site();
+    let evidence = site.drill(&["--level", "data", "--fault", "reboot-target"], 0);
+    let proofs = evidence["proofs"].to_string();
+    assert!(proofs.contains("the target lost its power in step `restore-etcd`"), "{proofs}");
+    leaves_nothing(&site);
+}
+
 /// Killed at any instant; in the end amid the restore, where the machine is looked at before it goes.
 #[test]
 fn vm_a_killed_drill_leaves_an_isolated_machine_that_is_swept() {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::control_plane::Node;
-use super::etcd::{Access, failed, kubeadms};
+use super::etcd::{self, Access, failed};
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::text::{Text, Values};
 use standing::{Entry, Next, Standing, addresses, next};
@@ -32,33 +32,17 @@ use standing::{Entry, Next, Standing, addresses, next};
 #[serde(deny_unknown_fields)]
 pub(super) struct Masterleases {
     /// etcd's client port on the target's loopback (default 2379).
-    #[serde(default = "port")]
+    #[serde(default = "etcd::port")]
     port: u16,
     /// The CA of etcd's certificates, on the target (default kubeadm's).
-    #[serde(default = "ca")]
+    #[serde(default = "etcd::ca")]
     ca: Text,
     /// A client certificate, on the target (default kubeadm's).
-    #[serde(default = "certificate")]
+    #[serde(default = "etcd::certificate")]
     certificate: Text,
     /// Its key, on the target (default kubeadm's).
-    #[serde(default = "key")]
+    #[serde(default = "etcd::key")]
     key: Text,
-}
-
-fn port() -> u16 {
-    2379
-}
-
-fn ca() -> Text {
-    kubeadms("ca.crt")
-}
-
-fn certificate() -> Text {
-    kubeadms("healthcheck-client.crt")
-}
-
-fn key() -> Text {
-    kubeadms("healthcheck-client.key")
 }
 
 /// Where API servers register themselves; the rest of the key is the address.
