@@ -37,26 +37,19 @@ fn is_started(site: &Site) -> bool {
     folders(site).iter().any(started)
 }
 
+/// Amid it the machine loses its power: its kernel loses what it had not written, and boots again from what its disk holds.
 #[test]
 fn vm_a_machine_is_restored_onto_and_taken_away() {
     let site = site();
-    let evidence = site.drill(&["--level", "data"], 0);
+    let evidence = site.drill(&["--level", "data", "--fault", "reboot-target"], 0);
+    let proofs = evidence["proofs"].to_string();
+    assert!(proofs.contains("the target lost its power in step `restore-etcd`"), "{proofs}");
     assert_eq!(evidence["verdict"]["outcome"], "passed", "{evidence:#}");
     assert!(evidence["drill"]["isolation"].as_str().expect("words").starts_with("a virtual machine"), "{evidence:#}");
     assert_eq!(site.outputs("drill-verify-data")["expired"], "0");
     leaves_nothing(&site);
     let console = std::fs::read_to_string(site.folder().join("console.log")).expect("the console");
     assert!(console.contains("master login:") || console.contains("cloud-init"), "{console}");
-}
-
-/// A machine's own kernel loses what it had not written yet, and boots again from what its disk holds.
-#[test]
-fn vm_a_machine_that_loses_its_power_amid_the_restore_is_coped_with() {
-    let site = site();
-    let evidence = site.drill(&["--level", "data", "--fault", "reboot-target"], 0);
-    let proofs = evidence["proofs"].to_string();
-    assert!(proofs.contains("the target lost its power in step `restore-etcd`"), "{proofs}");
-    leaves_nothing(&site);
 }
 
 /// Killed at any instant; in the end amid the restore, where the machine is looked at before it goes.
