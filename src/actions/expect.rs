@@ -43,6 +43,7 @@ pub(super) struct Expect {
 impl Declared for Expect {
     const NAME: &'static str = "expect";
     const OUTPUTS: &'static [&'static str] = &["seen"];
+    const TUNNELS: bool = true;
 }
 
 const ONE: &str = "exactly one of `command` and `object` must be given, and `at` and `equals` together with `object`";

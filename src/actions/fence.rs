@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::inventory::{Inventory, ListenFrom, Span};
-use crate::target::answers;
+use crate::target::{Heard, listen};
 use crate::text::{Text, Values};
 
 /// Runs the inventory's fencing command, then sees that nothing answers at the old control plane's addresses.
@@ -86,10 +86,11 @@ impl Action for Fence {
         loop {
             // All at once: an address that is silent takes its time.
             let heard = addresses(cx.inventory).into_iter().map(async |address| {
-                let answers = answers(&address, through).await;
-                (address, answers)
+                let heard = listen(&address, through).await;
+                (address, heard)
             });
-            if let Some((address, _)) = join_all(heard).await.into_iter().find(|(_, answers)| *answers) {
+            // Who cannot be asked was a finding of its own before the run.
+            if let Some((address, _)) = join_all(heard).await.into_iter().find(|(_, heard)| *heard == Heard::Answer) {
                 return Err(ActionError::Unexpected {
                     what: format!("the old control plane at {address}"),
                     expected: "silence".to_owned(),

@@ -57,6 +57,7 @@ const OWN: &[u8] = b"drctl/";
 impl Declared for VerifyData {
     const NAME: &'static str = "verify_data";
     const OUTPUTS: &'static [&'static str] = &["keys", "resources", "expired", "digest"];
+    const TUNNELS: bool = true;
 }
 
 #[async_trait]

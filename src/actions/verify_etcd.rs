@@ -52,6 +52,7 @@ const PAGE: i64 = 5_000;
 impl Declared for VerifyEtcd {
     const NAME: &'static str = "verify_etcd";
     const OUTPUTS: &'static [&'static str] = &["revision", "keys", "kept"];
+    const TUNNELS: bool = true;
 }
 
 #[async_trait]

@@ -48,6 +48,7 @@ const PAGE: usize = 500;
 impl Declared for VerifyObjects {
     const NAME: &'static str = "verify_objects";
     const OUTPUTS: &'static [&'static str] = &["objects", "resources", "passing", "without_uid"];
+    const TUNNELS: bool = true;
 }
 
 #[async_trait]

@@ -45,6 +45,7 @@ fn one_second() -> Span {
 impl Declared for WaitFor {
     const NAME: &'static str = "wait_for";
     const OUTPUTS: &'static [&'static str] = &[];
+    const TUNNELS: bool = true;
 }
 
 /// What is waited for.

@@ -3,13 +3,18 @@
 use super::{Look, Purpose};
 use crate::actions::Finding;
 use crate::inventory::ListenFrom;
+use crate::target::Heard;
 
 pub(super) fn check(look: &Look) -> Vec<Finding> {
     look.answers
         .iter()
         .map(|answer| {
-            if !answer.answers {
-                return Finding::ok("old-control-plane", format!("nothing answers at {}", answer.address));
+            match &answer.heard {
+                Heard::Answer => {}
+                Heard::Silence => {
+                    return Finding::ok("old-control-plane", format!("nothing answers at {}", answer.address));
+                }
+                Heard::Unasked(reason) => return unheard(look, &answer.address, reason),
             }
             let said =
                 format!("something answers at {}: the control plane is not dead, or its address is taken", answer.address);
@@ -40,4 +45,13 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
             }
         })
         .collect()
+}
+
+fn unheard(look: &Look, address: &str, reason: &str) -> Finding {
+    let said = format!("nobody could ask whether something answers at {address}: {reason}");
+    let help = "see that the old control plane is off; a second one with the same CA would tear the cluster apart";
+    match look.purpose {
+        Purpose::Ask => Finding::warning("old-control-plane-unheard", said, help),
+        Purpose::Restore => Finding::error("old-control-plane-unheard", said, help),
+    }
 }

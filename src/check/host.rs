@@ -32,11 +32,39 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
             facts.address.as_deref().unwrap_or("no default address")
         ),
     )];
+    findings.extend(lacks(target));
+    findings.extend(forwarding(look, target));
     findings.push(clock(look, target));
     findings.extend(ports(target));
     findings.extend(existing(target));
     findings.extend(endpoint(look, target));
     findings
+}
+
+/// Told before the first script that would fail half way.
+fn lacks(target: &TargetLook) -> Option<Finding> {
+    let lacks = &target.facts.lacks;
+    (!lacks.is_empty()).then(|| {
+        Finding::error(
+            "target-lacks",
+            format!("drctl's scripts need on the target, and do not find: {}", lacks.join(", ")),
+            "install coreutils (8.24 or later), util-linux, findutils, awk, grep and sed there, or take a newer host",
+        )
+    })
+}
+
+/// Told before anything is restored that could then not be proved.
+fn forwarding(look: &Look, target: &TargetLook) -> Option<Finding> {
+    let reason = target.forwards_not.as_ref()?;
+    let step = look.steps_to_run().find(|step| step.kind.tunnels)?;
+    Some(Finding::error(
+        "no-forwarding",
+        format!(
+            "step `{}` reaches the target's loopback through SSH, which its server does not allow: {reason}",
+            step.name
+        ),
+        "`AllowTcpForwarding local` in the target's sshd_config, or `PermitOpen 127.0.0.1:6443 127.0.0.1:2379`, is enough",
+    ))
 }
 
 fn clock(look: &Look, target: &TargetLook) -> Finding {

@@ -12,7 +12,7 @@ use crate::inventory::{Inventory, ListenFrom, PkiFiles, Secret};
 use crate::pki_set::{self, encryption};
 use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError, Unpack};
-use crate::target::{Facts, Holder, Target, TargetError, answers};
+use crate::target::{Facts, Heard, Holder, Target, TargetError, listen};
 use crate::text::Values;
 use crate::transport::{Ssh, Transport};
 
@@ -47,6 +47,9 @@ pub struct Look {
     pub now: Timestamp,
 }
 
+/// Where the proofs will reach the API server, from the target's own side.
+const API_SERVER: &str = "127.0.0.1:6443";
+
 /// What a look is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -67,15 +70,17 @@ pub struct TargetLook {
     pub skew: f64,
     /// Who holds the target, and whether that one is live, when somebody does.
     pub holder: Option<(Holder, bool)>,
+    /// Why its SSH server forwards no connections to its own loopback, when it does not.
+    pub forwards_not: Option<String>,
 }
 
-/// An address of the old control plane, and whether something answered there.
+/// An address of the old control plane, and what was heard there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// `host:port`.
     pub address: String,
     /// Whether a connection was accepted.
-    pub answers: bool,
+    pub heard: Heard,
 }
 
 /// Looks everywhere at once.
@@ -133,7 +138,11 @@ async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, 
     // It was read at some time between: what a slow target needs to answer is no fault of its clock.
     let skew = facts.clock - facts.clock.clamp(before, after.max(before));
     let holder = target.holder().await?;
-    Ok(TargetLook { skew, facts: Arc::new(facts), target: Arc::new(target), holder })
+    let forwards_not = match listen(API_SERVER, Some(target.transport().as_ref())).await {
+        Heard::Unasked(reason) => Some(reason),
+        Heard::Answer | Heard::Silence => None,
+    };
+    Ok(TargetLook { skew, facts: Arc::new(facts), target: Arc::new(target), holder, forwards_not })
 }
 
 async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<TargetLook, TargetError>, Vec<Answer>) {
@@ -153,6 +162,6 @@ async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<
 async fn probe(inventory: &Inventory, through: Option<&dyn Transport>) -> Vec<Answer> {
     let addresses = std::iter::once(&inventory.cluster.endpoint).chain(&inventory.fencing.must_not_answer);
     let asked =
-        addresses.map(async |address| Answer { address: address.clone(), answers: answers(address, through).await });
+        addresses.map(async |address| Answer { address: address.clone(), heard: listen(address, through).await });
     join_all(asked).await
 }

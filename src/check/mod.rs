@@ -65,6 +65,7 @@ pub const ACCEPTABLE: &[&str] = &[
     "kubelet-version",
     "kubernetes-version",
     "old-control-plane-answers",
+    "old-control-plane-unheard",
     "pki-unfit",
     "ports-taken",
     "sa-foreign",

@@ -41,6 +41,9 @@ pub struct Facts {
     pub systemd: bool,
     /// The programs of interest that are there.
     pub tools: BTreeMap<String, Tool>,
+    /// What drctl's own scripts need and do not find.
+    #[serde(default)]
+    pub lacks: Vec<String>,
     /// The kubelet's service, when systemd knows one.
     pub kubelet: Option<Kubelet>,
     /// All global addresses.
@@ -178,6 +181,7 @@ impl Facts {
             os: String::new(),
             systemd: true,
             tools: BTreeMap::new(),
+            lacks: Vec::new(),
             kubelet: None,
             addresses: Vec::new(),
             address: None,

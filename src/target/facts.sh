@@ -41,6 +41,10 @@ for tool in etcdutl etcdctl kubeadm kubelet docker ctr podman crictl systemctl s
     said=$(version "$tool" 2>/dev/null </dev/null | grep -E '[0-9]' | head -n 1)
     say tool "$tool" "$at" "$said" "$restores" "$bumps"
 done
+for tool in awk cksum cut find flock grep mountpoint readlink sed setsid sha256sum sort stat tail tee timeout touch; do
+    command -v "$tool" >/dev/null || say lacks "$tool"
+done
+sync -f / 2>/dev/null || say lacks "sync -f (coreutils 8.24 or later)"
 if command -v systemctl >/dev/null; then
     say kubelet "$(systemctl is-active kubelet 2>/dev/null)" "$(systemctl is-enabled kubelet 2>/dev/null)"
 fi
@@ -89,7 +93,7 @@ for path; do
     above=$path
     until [ -e "$above" ] || [ -z "$above" ]; do above=${above%/*}; done
     say path "$n" "$kind" "$empty" "$(readlink -f -- "$path" 2>/dev/null)" \
-        "$(df -Pk -- "${above:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }')" "$(stat -c %d -- "${above:-/}" 2>/dev/null)"
+        "$(df -Pk -- "${above:-/}" 2>/dev/null | awk 'NR == 2 { print $4 }')" "$(stat -L -c %d -- "${above:-/}" 2>/dev/null)"
     n=$((n + 1))
 done
 say end ok

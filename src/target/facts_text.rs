@@ -22,6 +22,7 @@ pub(super) fn read(answer: &str, paths: &[&str]) -> Result<Facts, String> {
         os: one(&lines, "os")?.to_owned(),
         systemd: one(&lines, "systemd")? == "yes",
         tools: all(&lines, "tool").map(tool).collect::<Result<_, _>>()?,
+        lacks: all(&lines, "lacks").map(|line| line.values.join(" ")).collect(),
         kubelet: all(&lines, "kubelet").find_map(kubelet),
         address: default_address(&lines, &addresses),
         addresses: addresses.into_iter().map(|(_, address)| address.to_string()).collect(),

@@ -65,16 +65,32 @@ while kill -s 0 "$keeper" 2>/dev/null && [ "$n" -lt 50 ]; do
     n=$((n + 1))
     sleep 0.1
 done
-# What the command did outlasts a power cut before anybody is told that it ended: on every file system with a device, and
-# on the root of all, which may have none. One that cannot be written says so in the output.
-{
-    echo "- /"
-    grep -E '^(/dev/|[^ ]+ [^ ]+ zfs )' /proc/mounts | grep -v ' fuse' | sort -u -k1,1
-} | while read -r _ at _; do
-    # Spaces and the like are written in octal there.
-    at=$(printf '%b.' "$at")
-    [ ! -e "${at%.}" ] || sync -f "${at%.}" 2>&1
+# What the command did outlasts a power cut before anybody is told that it ended: on the file systems that a control plane
+# is made of, however long that takes, and on every other with a device, if that answers soon: one that does not may be
+# a lost disk that has nothing to do with this.
+for at in / "$d" /etc /var /var/lib/kubelet /var/lib/etcd; do
+    [ ! -e "$at" ] || sync -f "$at" 2>&1
 done >>out
+grep -E '^(/dev/|[^ ]+ [^ ]+ zfs )' /proc/mounts | grep -v ' fuse' | sort -u -k1,1 | cut -d ' ' -f 2 | sed 's/\\/\\0/g' | (
+    exec 9>&-
+    others=
+    while IFS= read -r at; do
+        # Blanks and the like are written in octal there.
+        at=$(printf '%b.' "$at")
+        at=${at%.}
+        [ -e "$at" ] || continue
+        sync -f "$at" &
+        others="$others $!"
+    done
+    n=0
+    for other in $others; do
+        while kill -s 0 "$other" 2>/dev/null && [ "$n" -lt 150 ]; do
+            n=$((n + 1))
+            sleep 0.1
+        done
+    done
+    [ "$n" -lt 150 ] || printf '\n[drctl: a file system does not answer; what the command wrote there may not last]\n'
+) >>out 2>&1
 over=0
 case $status in
 124 | 137) [ "$((${to%.*} - ${from%.*}))" -lt "$limit" ] || over=1 ;;

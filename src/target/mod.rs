@@ -29,7 +29,7 @@ pub use job::{APPLY, Job, JobEnd, JobState};
 pub use lock::{Claim, Holder, LockOutcome};
 pub use set_aside::{Aside, How, Keep};
 pub use shell::quote;
-pub use silence::answers;
+pub use silence::{Heard, listen};
 
 use crate::transport::{Reply, Request, Transport};
 use patience::Patience;

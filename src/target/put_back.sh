@@ -25,6 +25,11 @@ empty_mount() {
     find "$path" -mindepth 1 -maxdepth 1 ! -name '.drctl-*' ! -name lost+found \
         -exec rm -rf --one-file-system -- {} +
 }
+# What somebody removed by hand is no reason to remove what stands in its place now, and none to call that done.
+gone() {
+    echo "$path cannot be put back: $1, where it was kept, is gone" >&2
+    exit 1
+}
 mount_back() {
     if ! mountpoint -q -- "$path"; then
         echo "$path was a mount point when it was set aside, and is none now" >&2
@@ -32,6 +37,8 @@ mount_back() {
     fi
     # Emptied once only: from then on there are things of before in it again.
     if [ ! -e "$k/emptied" ]; then
+        case $how in copy) was=$k/data/it ;; *) was=$stored ;; esac
+        [ -d "$was" ] || gone "$was"
         empty_mount
         : >"$k/emptied"
         sync "$k/emptied" "$k"
@@ -63,10 +70,19 @@ put_back() {
         mount_back
         ;;
     copy:mount) if [ -e "$k/kept" ]; then mount_back; fi ;;
-    move:*) if [ -e "$stored" ] || [ -L "$stored" ]; then swap "$stored"; fi ;;
+    move:*)
+        if [ -e "$stored" ] || [ -L "$stored" ]; then
+            : >"$k/back"
+            sync "$k/back" "$k"
+            swap "$stored"
+        elif [ -e "$k/kept" ] && [ ! -e "$k/back" ]; then
+            gone "$stored"
+        fi
+        ;;
     copy:*)
         if [ -e "$k/kept" ]; then
             missing_above "$path"
+            if [ ! -e "$k/data/it" ] && [ ! -L "$k/data/it" ]; then gone "$k/data/it"; fi
             remove "$stored"
             cp -ax -- "$k/data/it" "$stored"
             sync -f "${stored%/*}"
@@ -90,6 +106,8 @@ tidy() {
     above=${path%/*}
     IFS= read -r new <"$k/new"
     remove "$new"
+    # A swap that was broken off after its renames.
+    remove "${path%/*}/$hidden.undone"
     while [ "$missing" -gt 0 ]; do
         if [ -d "$above" ] && [ ! -L "$above" ]; then rmdir -- "$above" 2>/dev/null || :; fi
         above=${above%/*}

@@ -135,7 +135,8 @@ impl Target {
 
     /// Removes what only the run itself needed; what is set aside stays.
     pub async fn tidy(&self) -> Result<(), TargetError> {
-        let body = "rm -rf -- \"$passing\" \"$run/uploads\"\nsync -f \"$run\"";
+        // A run whose steps kept and sent nothing has no folder.
+        let body = "rm -rf -- \"$passing\" \"$run/uploads\" || exit\n[ ! -d \"$run\" ] || sync -f \"$run\"";
         let values = [("passing", self.passing_folder()), ("run", self.run_folder())];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         self.change("remove what only the run needed", &script(&values, body)).await.map(drop)

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use russh::client::{self, DisconnectReason, Handle, Handler, Msg};
 use russh::keys::{Algorithm, PublicKeyOrCertificate};
 use russh::{Channel, ChannelOpenFailure, Preferred, cipher};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
@@ -258,12 +259,26 @@ async fn try_hands(
 
 async fn dial(hop: &Hop) -> Result<TcpStream, TransportError> {
     let settings = &hop.settings;
-    let connecting = timeout(settings.connect_timeout, TcpStream::connect((settings.address.as_str(), settings.port)));
-    let tcp = connecting.await.map_err(|_| hop.timed_out())?.map_err(|error| hop.unreachable(error))?;
+    let lookup = timeout(settings.connect_timeout, lookup_host((settings.address.as_str(), settings.port)));
+    let addresses = lookup.await.map_err(|_| hop.timed_out())?.map_err(|error| hop.unreachable(error))?;
+    let tcp = first_of(hop, addresses).await?;
     tcp.set_nodelay(true).map_err(|error| hop.unreachable(error))?;
     let limit = u32::try_from(unanswered(hop).as_millis()).unwrap_or(u32::MAX);
     rustix::net::sockopt::set_tcp_user_timeout(&tcp, limit).map_err(|error| hop.unreachable(error.into()))?;
     Ok(tcp)
+}
+
+/// Each address of a name has its own time: the first may be one whose packets vanish.
+async fn first_of(hop: &Hop, addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream, TransportError> {
+    let mut last = hop.unreachable(io::Error::new(io::ErrorKind::NotFound, "its name has no address"));
+    for address in addresses {
+        match timeout(hop.settings.connect_timeout, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Err(error)) => last = hop.unreachable(error),
+            Err(_) => last = hop.timed_out(),
+        }
+    }
+    Err(last)
 }
 
 /// After this a peer that doesn't answer is dead; longer than keepalives take to notice it.

@@ -81,6 +81,8 @@ pub enum TransportError {
         host: String,
         /// The far end.
         to: String,
+        /// Whether the host tried to connect: without that nothing is known of the far end.
+        tried: bool,
         /// What it said.
         reason: String,
     },

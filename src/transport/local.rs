@@ -55,6 +55,7 @@ impl Transport for Local {
             Err(error) => Err(TransportError::Forward {
                 host: self.host().to_owned(),
                 to: format!("{host}:{port}"),
+                tried: true,
                 reason: error.to_string(),
             }),
         }

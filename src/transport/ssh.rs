@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use russh::Channel;
 use russh::client::Msg;
+use russh::{Channel, ChannelOpenFailure};
 use tokio::sync::{Mutex, OnceCell, OwnedSemaphorePermit};
 use tokio::time::{Instant, sleep};
 use tracing::debug;
@@ -216,7 +216,8 @@ impl Transport for Ssh {
         connection.open_tcp(host, port).await.map_err(|error| {
             let russh::Error::ChannelOpenFailure(failure) = error else { return self.lost(&connection) };
             let (to, reason) = (format!("{host}:{port}"), describe(&failure));
-            TransportError::Forward { host: self.name.clone(), to, reason }
+            let tried = matches!(failure, ChannelOpenFailure::ConnectFailed);
+            TransportError::Forward { host: self.name.clone(), to, tried, reason }
         })
     }
 

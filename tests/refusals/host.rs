@@ -193,3 +193,50 @@ fn a_folder_of_drctl_that_is_not_its_own() {
       help: what to do is said with each of them
     "#);
 }
+
+/// A name that cannot be asked is no silence.
+#[test]
+fn an_old_control_plane_that_nobody_could_ask() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let mut site = Site::new(&lab, &host);
+    site.cluster = site.cluster.replace(&format!("{ADDRESS}:6443"), "api.prod.invalid:6443");
+    let said = site.refusal(3);
+    let expected =
+        "ERROR nobody could ask whether something answers at api.prod.invalid:6443: its name cannot be resolved";
+    assert!(said.contains(expected) && said.contains("--accept old-control-plane-unheard"), "{said}");
+}
+
+/// The proofs at the end need it.
+#[test]
+fn a_server_that_forwards_nothing() {
+    let lab = Lab::new();
+    let sshd = lab.write("sshd.conf", "AllowTcpForwarding no\n");
+    let host = lab.host("target", "light", ADDRESS, &["--sshd-config", &sshd]);
+    let mut site = Site::new(&lab, &host);
+    site.playbook += "\n[[step]]\nname = \"etcd-up\"\naction = \"wait_for\"\ntcp = \"127.0.0.1:2379\"\n";
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR step `etcd-up` reaches the target's loopback through SSH, which its server does not allow: could not reach 127.0.0.1:6443 through target: the server forbids it [no-forwarding]
+            -> `AllowTcpForwarding local` in the target's sshd_config, or `PermitOpen 127.0.0.1:6443 127.0.0.1:2379`, is enough
+    error: 1 error; the target was not touched: no-forwarding
+      help: what to do is said with each of them
+    "#);
+}
+
+#[test]
+fn a_target_that_lacks_what_scripts_need() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    // As coreutils before 8.24 are.
+    host.sh("printf '%s\\n' '#!/bin/sh' 'case $1 in -*) exit 1 ;; esac' 'exec /usr/bin/sync' >/usr/local/bin/sync
+             chmod 755 /usr/local/bin/sync");
+    let site = Site::new(&lab, &host);
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR drctl's scripts need on the target, and do not find: sync -f (coreutils 8.24 or later) [target-lacks]
+            -> install coreutils (8.24 or later), util-linux, findutils, awk, grep and sed there, or take a newer host
+    error: 1 error; the target was not touched: target-lacks
+      help: what to do is said with each of them
+    "#);
+}

@@ -53,6 +53,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 impl Declared for Masterleases {
     const NAME: &'static str = "masterleases";
     const OUTPUTS: &'static [&'static str] = &["live", "expired", "removed", "left"];
+    const TUNNELS: bool = true;
 }
 
 #[async_trait]

@@ -50,6 +50,7 @@ impl Declared for VerifyCluster {
     const NAME: &'static str = "verify_cluster";
     const OUTPUTS: &'static [&'static str] =
         &["kube_system_uid", "leader", "old_admin", "canary", "endpoints", "taints", "nodes_back", "nodes_missing"];
+    const TUNNELS: bool = true;
 }
 
 #[async_trait]

@@ -209,3 +209,31 @@ async fn what_links_lead_to_comes_back_too() {
     twice_put_back(&target).await;
     assert_eq!(host.tree("data"), before);
 }
+
+/// What somebody removed by hand cannot come back, and what stands in its place is not taken away for nothing.
+#[tokio::test]
+async fn what_is_gone_is_not_called_put_back() {
+    let host = Host::new();
+    furnish(&host);
+    let target = host.held().await;
+    target.set_aside("step", &[Keep::moved(host.path("data/etcd"))]).await.unwrap();
+    host.write("data/etcd/member/new", "new");
+    let asides = target.asides().await.unwrap();
+    let stored = asides[0].stored.clone().unwrap();
+    fs::rename(&stored, host.path("data/elsewhere")).unwrap();
+    let error = target.put_back("step").await.unwrap_err().to_string();
+    assert!(error.contains("is gone"), "{error}");
+    assert_eq!(host.read("data/etcd/member/new"), "new");
+    fs::rename(host.path("data/elsewhere"), &stored).unwrap();
+    twice_put_back(&target).await;
+    assert!(!fs::exists(host.path("data/etcd/member/new")).unwrap());
+}
+
+/// A run that kept and sent nothing has no folder on the target, and ends like any other.
+#[tokio::test]
+async fn a_run_without_a_folder_is_tidied() {
+    let host = Host::new();
+    let target = host.held().await;
+    target.tidy().await.unwrap();
+    assert!(!fs::exists(host.path("state/drctl/run-1")).unwrap());
+}
