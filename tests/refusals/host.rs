@@ -217,7 +217,7 @@ fn a_server_that_forwards_nothing() {
     site.playbook += "\n[[step]]\nname = \"etcd-up\"\naction = \"wait_for\"\ntcp = \"127.0.0.1:2379\"\n";
     assert_snapshot!(site.refusal(3), @r#"
     [time] reading the snapshots, the certificate authorities and the target
-      ERROR step `etcd-up` reaches the target's loopback through SSH, which its server does not allow: could not reach 127.0.0.1:6443 through target: the server forbids it [no-forwarding]
+      ERROR step `etcd-up` reaches the target's loopback through SSH, which its server does not allow: could not reach 127.0.0.1:6443 through 10.77.0.10: the server forbids it [no-forwarding]
             -> `AllowTcpForwarding local` in the target's sshd_config, or `PermitOpen 127.0.0.1:6443 127.0.0.1:2379`, is enough
     error: 1 error; the target was not touched: no-forwarding
       help: what to do is said with each of them
