@@ -64,12 +64,18 @@ impl TakenUp {
         Runs::new(&self.state_dir)
     }
 
-    /// Connects, takes the lock, and is ready to work.
-    pub(super) async fn engine(self) -> Result<(Engine, Run, RunFolder, Arc<dyn Face>), Fault> {
+    /// Connects, takes the lock, and is ready to work in this direction.
+    pub(super) async fn engine(self, direction: Direction) -> Result<(Engine, Run, RunFolder, Arc<dyn Face>), Fault> {
         self.face.doing(&format!("connecting to {}", self.state.header.host));
         let ssh = Ssh::new(&self.inventory.target).map_err(|error| Fault::OutOfReach(error.into()))?;
-        let target = Target::new(Arc::new(ssh), &self.folder.id);
+        let target = Target::new(Arc::new(ssh.known()), &self.folder.id);
         let facts = target.facts(crate::check::PATHS).await.map_err(Fault::OutOfReach)?;
+        let pki = pki_set::gather(&self.inventory).await;
+        if let (Direction::Forward, Some(reason)) = (direction, pki.failed())
+            && self.needs_pki()
+        {
+            return Err(Fault::NoPki { reason: reason.to_owned() });
+        }
         hold(&target, &self.runs(), None).await.map_err(|fault| match fault {
             Fault::Target(error) => Fault::OutOfReach(error),
             fault => fault,

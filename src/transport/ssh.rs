@@ -68,6 +68,13 @@ impl Ssh {
         })
     }
 
+    /// The same host, when it was reached before: its first connection is tried for as long as one that was lost.
+    #[must_use]
+    pub fn known(mut self) -> Self {
+        self.link.get_mut().lost = Some(Instant::now());
+        self
+    }
+
     /// The live connection, or a new one.
     async fn connection(&self) -> Result<Arc<Connection>, TransportError> {
         let mut link = self.link.lock().await;

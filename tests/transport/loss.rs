@@ -67,6 +67,23 @@ fn silence_is_noticed_and_the_host_comes_back() {
 }
 
 #[test]
+fn only_a_host_that_was_reached_before_is_waited_for_at_first() {
+    let rig = Rig::new("first");
+    rig.up("a", "10.77.0.10", "", &[]);
+    let ssh = || rig.ssh("a", "root", "connect_timeout = '1s'\nreconnect_for = '30s'");
+    let (new, known) = (ssh(), ssh().known());
+    rig.tell(&["cut", "a"]);
+    rig.inside(async {
+        let (refused, back, ()) = tokio::join!(say(&new, "echo back"), say(&known, "echo back"), async {
+            sleep(Duration::from_secs(2)).await;
+            rig.tell(&["mend", "a"]);
+        });
+        assert!(matches!(refused, Err(TransportError::Connect { .. })), "{refused:?}");
+        assert_eq!(back.unwrap(), "back\n");
+    });
+}
+
+#[test]
 fn a_blocked_upload_notices_silence_too() {
     let rig = Rig::new("blocked");
     rig.up("a", "10.77.0.10", "", &[]);
