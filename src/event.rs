@@ -169,6 +169,10 @@ pub struct StepRef {
     pub name: String,
     /// Its action.
     pub action: String,
+    /// Whether its `when` held when the run began, which is what counts from then on; absent without one, when it asks about
+    /// an earlier step, and in journals from before 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<bool>,
 }
 
 /// A path that is not as it was before the run.

@@ -63,6 +63,22 @@ fn a_failed_step_stops_at_its_checkpoint_and_resume_tries_it_again() {
 }
 
 #[test]
+fn a_file_that_is_missing_when_a_run_is_resumed_skips_no_step() {
+    let lab = Lab::new();
+    let steps = step("one", "[ -e /root/mended ]", "undo = 'true'")
+        + &step("two", "echo two >/root/log", "when = 'pki.sa.key'");
+    let (host, args) = run(&lab, &steps);
+    let key = lab.write("sa.key", std::fs::read(lab.backup().join("pki/sa.key")).expect("the key"));
+    let inventory = std::fs::read_to_string(&args[2]).expect("the inventory");
+    lab.write("prod.toml", format!("{inventory}sa_key = \"{key}\"\n"));
+    drctl(&lab, &args).expect(4);
+    std::fs::remove_file(key).expect("it is gone");
+    host.sh("touch /root/mended");
+    lab.drctl(&["resume"]).expect(0);
+    assert_eq!(host.sh("cat /root/log"), "two\n");
+}
+
+#[test]
 fn on_failure_rollback_leaves_the_target_as_it_was() {
     let lab = Lab::new();
     let steps = step(

@@ -172,8 +172,15 @@ fn keys_of_another_host_are_placed_and_fetched_again_by_a_resumed_run() {
     let path = lab.dir.path().join("light.toml");
     let text = std::fs::read_to_string(&path).expect("the inventory");
     let (own, _) = text.split_once("[pki]").expect("its `[pki]`");
-    std::fs::write(&path, format!("{own}[pki]\n{}", ssh(&lab, &vault, "root", PKI))).expect("the inventory");
+    let elsewhere = ssh(&lab, &vault, "root", PKI);
+    std::fs::write(&path, format!("{own}[pki]\n{elsewhere}ssh.server.connect_timeout = \"1s\"\n"))
+        .expect("the inventory");
     assert!(lab.killed_at(&words(&restore, &[]), "step_done", "fetch-snapshot", Duration::ZERO));
+    // Without them, steps would find nothing to place.
+    lab.lab(&["cut", "vault"]);
+    let refused = lab.drctl(&["resume", &lab.run_id()]).expect(4).stderr;
+    assert!(refused.contains("steps of the run need the PKI, which could not be fetched from"), "{refused}");
+    lab.lab(&["mend", "vault"]);
     lab.drctl(&["resume", &lab.run_id()]).expect(0);
     origin.is_served(&host, true);
     assert_eq!(host.sh("cat /etc/kubernetes/pki/ca.key"), key(&backup));

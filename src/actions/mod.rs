@@ -58,6 +58,11 @@ pub trait Action: Debug + Send + Sync {
     /// Every text of its parameters, so that names are checked at load.
     fn texts(&self) -> Vec<&Text>;
 
+    /// Whether it takes a file of the PKI, besides those that its texts name.
+    fn takes_pki(&self) -> bool {
+        false
+    }
+
     /// What it would do, for the plan: one line, and what a person should know besides.
     fn describe(&self, cx: &PlanContext<'_>) -> Description;
 

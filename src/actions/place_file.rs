@@ -55,6 +55,10 @@ impl Action for PlaceFile {
         self.source.iter().chain([&self.to]).collect()
     }
 
+    fn takes_pki(&self) -> bool {
+        self.pki.is_some()
+    }
+
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
         let what = match (&self.pki, &self.source) {
             (Some(name), _) => name.clone(),

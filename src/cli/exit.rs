@@ -121,6 +121,8 @@ pub(super) enum Fault {
     Target(TargetError),
     /// The target of a run that is taken up again.
     OutOfReach(TargetError),
+    /// What steps of a run that is taken up again need cannot be fetched.
+    NoPki { reason: String },
     /// Another run holds the target.
     Held(String),
     /// Another run has worked on the target since.
@@ -158,7 +160,9 @@ impl Fault {
             Self::Drill { .. } => Exit::RolledBack,
             Self::Leftover { .. } => Exit::NeedsPerson,
             Self::Interrupted => Exit::Interrupted,
-            Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) | Self::MayHold { .. } => Exit::Stopped,
+            Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) | Self::NoPki { .. } | Self::MayHold { .. } => {
+                Exit::Stopped
+            }
         }
     }
 
@@ -217,6 +221,12 @@ impl Fault {
             Self::OutOfReach(error) => (
                 chain(error),
                 "the run stands where it stood: see why the target is out of reach, then try again".to_owned(),
+            ),
+            Self::NoPki { reason } => (
+                format!("steps of the run need the PKI, which could not be fetched from {reason}"),
+                "the run stands where it stood: `[pki]` of its inventory says where it is taken from, and by whom; see that it can \
+                 be reached and opened from here, then `drctl resume` again\n`drctl rollback` does without it"
+                    .to_owned(),
             ),
             Self::Held(message) => (message.clone(), "wait for it, or see `drctl resume` and `--take-over`".to_owned()),
             Self::Superseded { by } => (

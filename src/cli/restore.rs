@@ -17,6 +17,7 @@ use crate::plan::Plan;
 use crate::runs::{Frozen, RunFolder, Seen};
 use crate::sources::Chosen;
 use crate::target::TargetError;
+use crate::text::Values;
 
 pub(super) async fn run(globals: &Globals, args: &Restore) -> Result<Exit, Fault> {
     let session = Session::load(globals, &args.site)?;
@@ -60,7 +61,7 @@ pub(super) async fn begin(session: &Session, asked: &Asked<'_>) -> Result<Begun,
             help: "findings about them cannot be accepted".to_owned(),
         });
     };
-    let header = header(session, &id, &search.chosen);
+    let header = header(session, &id, &search.chosen, &look.values);
     let frozen =
         Frozen { inventory: &session.inventory_text, playbook: &session.playbook.text, snapshot: &search.chosen };
     let (folder, mut journal, state, record) = session.runs().begin(header, &frozen).map_err(Fault::NotBegun)?;
@@ -104,9 +105,13 @@ fn listener(session: &Session) -> Arc<dyn Listener> {
     Arc::clone(&session.face) as Arc<dyn Listener>
 }
 
-fn header(session: &Session, id: &str, chosen: &Chosen) -> RunHeader {
+fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values) -> RunHeader {
     let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let steps = session.playbook.steps.iter();
+    let steps = session.playbook.steps.iter().map(|step| StepRef {
+        name: step.name.clone(),
+        action: step.kind.name.to_owned(),
+        holds: step.when.as_ref().and_then(|when| when.at_the_beginning(values)),
+    });
     RunHeader {
         format: FORMAT,
         run: id.to_owned(),
@@ -126,7 +131,7 @@ fn header(session: &Session, id: &str, chosen: &Chosen) -> RunHeader {
             taken: chosen.taken,
             revision: chosen.claims.revision,
         },
-        steps: steps.map(|step| StepRef { name: step.name.clone(), action: step.kind.name.to_owned() }).collect(),
+        steps: steps.collect(),
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn run(globals: &Globals, args: &Resume) -> Result<Exit, Fault>
         return Ok(Exit::of(&Left::Ended(ending), false));
     }
     let runs = taken_up.runs();
-    let (mut engine, run, folder, face) = taken_up.engine().await?;
+    let (mut engine, run, folder, face) = taken_up.engine(direction).await?;
     engine.note(Event::Resumed { direction })?;
     work(engine, &run, (&runs, &folder), face.as_ref(), Goal::Restore).await
 }

@@ -26,7 +26,7 @@ pub(super) async fn run(globals: &Globals, args: &Rollback) -> Result<Exit, Faul
     confirm(taken_up.face.as_ref(), &question, args.yes)?;
     let turned = taken_up.state.direction == Direction::Back;
     let runs = taken_up.runs();
-    let (mut engine, run, folder, face) = taken_up.engine().await?;
+    let (mut engine, run, folder, face) = taken_up.engine(Direction::Back).await?;
     engine.note(Event::Resumed { direction: Direction::Back })?;
     if !turned {
         engine.note(Event::RollbackStarted { reason: "asked for".to_owned() })?;

@@ -8,6 +8,7 @@ use super::args::Globals;
 use super::exit::Fault;
 use super::session::{base_of, hold, state_dir};
 use crate::engine::{Engine, Listener, Run};
+use crate::event::Direction;
 use crate::face::{Face, face};
 use crate::inventory::{self, Inventory};
 use crate::journal::{Journal, RunState};
@@ -80,7 +81,6 @@ impl TakenUp {
             Fault::Target(error) => Fault::OutOfReach(error),
             fault => fault,
         })?;
-        let pki = pki_set::gather(&self.inventory).await;
         let mut values = self.inventory.values();
         values.extend(pki.values());
         values.extend(self.snapshot.values());
@@ -100,5 +100,12 @@ impl TakenUp {
             stop: CancellationToken::new(),
         };
         Ok((Engine::new(run.clone(), self.journal, self.state), run, self.folder, self.face))
+    }
+
+    /// Whether a step that is not behind the run asks about a file of the PKI. One that finds none where there was one would
+    /// be skipped, or fail.
+    fn needs_pki(&self) -> bool {
+        let mut steps = self.playbook.steps.iter().zip(&self.state.steps);
+        steps.any(|(step, state)| !state.is_settled() && step.needs_pki())
     }
 }

@@ -16,7 +16,7 @@ impl Engine {
         let name = self.run.playbook.steps[step].name.clone();
         let values = self.values();
         if let Some(when) = &self.run.playbook.steps[step].when
-            && !when.holds(&values)
+            && !self.state.header.steps[step].holds.unwrap_or_else(|| when.holds(&values))
         {
             return Ok(self.note(Event::StepSkipped { step: name, reason: format!("`when = {when}` does not hold") })?);
         }

@@ -207,7 +207,7 @@ pub(super) fn header(steps: usize) -> RunHeader {
             taken: jiff::Timestamp::UNIX_EPOCH,
             revision: 0,
         },
-        steps: (0..steps).map(|step| StepRef { name: name(step), action: "command".to_owned() }).collect(),
+        steps: (0..steps).map(|step| StepRef { name: name(step), action: "command".to_owned(), holds: None }).collect(),
     }
 }
 

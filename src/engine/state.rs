@@ -64,10 +64,10 @@ impl StepState {
             (same, Event::Resumed { .. }) => same.clone(),
 
             (Self::Pending | Self::Undone, Event::StepStarted { attempt, .. }) => Self::Started { attempt: *attempt },
-            (Self::Pending, Event::StepSkipped { .. }) => Self::Skipped,
             (Self::Started { attempt }, Event::StepKept { .. }) => Self::Kept { attempt: *attempt },
             (Self::Kept { .. }, Event::StepDone { outputs, .. }) => Self::Done { outputs: outputs.clone() },
-            (Self::Kept { .. }, Event::StepSkipped { .. }) => Self::Skipped,
+            // Before it was begun, or begun again: its `when` does not hold, or not any more. Once begun: nothing to do.
+            (Self::Pending | Self::Undone | Self::Kept { .. }, Event::StepSkipped { .. }) => Self::Skipped,
             (Self::Started { attempt } | Self::Kept { attempt }, Event::StepFailed { error, .. }) => {
                 Self::Failed { attempt: *attempt, error: error.clone() }
             }

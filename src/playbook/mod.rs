@@ -49,3 +49,13 @@ pub struct Step {
     /// What a failure leads to; the inventory's policy when unset.
     pub on_failure: Option<OnFailure>,
 }
+
+impl Step {
+    /// Whether its condition, its texts or its action ask about a file of the PKI.
+    #[must_use]
+    pub fn needs_pki(&self) -> bool {
+        let texts = self.action.texts();
+        let mut names = texts.iter().flat_map(|text| text.names()).chain(self.when.iter().map(When::name));
+        self.action.takes_pki() || names.any(|name| name.starts_with("pki."))
+    }
+}

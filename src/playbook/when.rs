@@ -44,6 +44,12 @@ impl When {
         }
     }
 
+    /// Whether it holds, once for the whole run: nothing when it asks about a step, which is yet to come.
+    #[must_use]
+    pub fn at_the_beginning(&self, values: &Values) -> Option<bool> {
+        (!self.name.starts_with("step.")).then(|| self.holds(values))
+    }
+
     /// Whether the name certainly has a value where this holds.
     pub(super) fn proves(&self, name: &str) -> bool {
         self.name == name && matches!(self.test, Test::Set | Test::Is(_))
@@ -125,6 +131,15 @@ mod tests {
     fn holds(when: &str, pairs: &[(&str, &str)]) -> bool {
         let values = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         when.parse::<When>().unwrap().holds(&values)
+    }
+
+    #[test]
+    fn what_no_step_changes_is_decided_at_the_beginning() {
+        let values = [("pki.sa.key".to_owned(), "found".to_owned())].into();
+        let decided = |when: &str| when.parse::<When>().unwrap().at_the_beginning(&values);
+        assert_eq!(decided("pki.sa.key"), Some(true));
+        assert_eq!(decided("not pki.sa.key"), Some(false));
+        assert_eq!(decided("step.fence.output"), None);
     }
 
     #[test]

@@ -140,7 +140,7 @@ mod tests {
                 revision: 1,
             },
             steps: ["ca-crt", "restore-etcd", "register"]
-                .map(|name| StepRef { name: name.to_owned(), action: "command".to_owned() })
+                .map(|name| StepRef { name: name.to_owned(), action: "command".to_owned(), holds: None })
                 .into(),
         });
         let mut records = Vec::new();

@@ -71,7 +71,10 @@ pub(crate) fn header(run: &str) -> RunHeader {
             taken: at(-216.0),
             revision: 1_284_377,
         },
-        steps: STEPS.iter().map(|(name, action, _)| StepRef { name: text(name), action: text(action) }).collect(),
+        steps: STEPS
+            .iter()
+            .map(|(name, action, _)| StepRef { name: text(name), action: text(action), holds: None })
+            .collect(),
     }
 }
 

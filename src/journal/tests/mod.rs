@@ -32,7 +32,7 @@ fn header(steps: usize) -> RunHeader {
             taken: Timestamp::UNIX_EPOCH,
             revision: 1,
         },
-        steps: (0..steps).map(|step| StepRef { name: name(step), action: "command".to_owned() }).collect(),
+        steps: (0..steps).map(|step| StepRef { name: name(step), action: "command".to_owned(), holds: None }).collect(),
     }
 }
 

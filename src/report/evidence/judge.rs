@@ -146,7 +146,7 @@ mod tests {
             taken: Timestamp::UNIX_EPOCH,
             revision: 0,
         };
-        let step = StepRef { name: "one".to_owned(), action: "verify_etcd".to_owned() };
+        let step = StepRef { name: "one".to_owned(), action: "verify_etcd".to_owned(), holds: None };
         let mut state = RunState::begun(RunHeader {
             format: FORMAT,
             run: String::new(),
