@@ -69,7 +69,9 @@ impl Exit {
             Left::Ended(Ending::RolledBack) if asked => Self::Done,
             Left::Ended(Ending::RolledBack) => Self::RolledBack,
             Left::Failed { proof: true, .. } => Self::NotProven,
-            Left::Failed { .. } | Left::LostContact { .. } | Left::Unknown { .. } => Self::Stopped,
+            Left::Failed { .. } | Left::LostContact { .. } | Left::Unknown { .. } | Left::CannotEnd { .. } => {
+                Self::Stopped
+            }
             Left::NeedsPerson { .. } => Self::NeedsPerson,
             Left::LostLock { .. } => Self::Held,
             Left::Interrupted => Self::Interrupted,
@@ -94,7 +96,16 @@ pub(super) fn next_steps(left: &Left, run: &str) -> Vec<String> {
             either(format!("mend what the error says, then `drctl resume {run}` tries the step again"))
         }
         Left::LostContact { .. } => either(format!("see why the target is out of reach, then `drctl resume {run}`")),
-        Left::Unknown { .. } => either(format!("look at the target, then `drctl resume {run}`")),
+        Left::Unknown { .. } => {
+            let mut next = either(format!(
+                "look at the target, then `drctl resume {run}` at a terminal: it asks whether the step happened, and goes on with that"
+            ));
+            next.push("with a `verify` in its playbook, a step of the next run can tell that by itself".to_owned());
+            next
+        }
+        Left::CannotEnd { .. } => either(format!(
+            "every step is behind it: mend on the target what it says, then `drctl resume {run}` ends the run"
+        )),
         // The report says it, here and in `drctl show`.
         Left::NeedsPerson { .. } => Vec::new(),
         Left::LostLock { .. } => vec!["another controller works on this target: leave it to that one".to_owned()],

@@ -99,6 +99,11 @@ pub enum Left {
         /// What it said.
         error: String,
     },
+    /// All steps are behind it, but what the run has on the target could not be cleared away.
+    CannotEnd {
+        /// What the target said.
+        error: String,
+    },
     /// Another controller holds the target now.
     LostLock {
         /// What the target said.
@@ -222,17 +227,15 @@ impl Engine {
             Ending::Restored => self.run.target.tidy().await,
             Ending::RolledBack => self.run.target.discard().await,
         };
-        left.map_err(|error| cannot_end(&error))?;
-        self.run.target.release().await.map_err(|error| cannot_end(&error))?;
+        left.map_err(cannot_end)?;
+        self.run.target.release().await.map_err(cannot_end)?;
         Ok(self.note(Event::Finished { ending })?)
     }
 }
 
-fn cannot_end(error: &TargetError) -> Halt {
-    Halt::Left(match error {
-        TargetError::LostLock { .. } => Left::LostLock { reason: error.to_string() },
-        _ => Left::LostContact { reason: chain(error) },
-    })
+fn cannot_end(error: TargetError) -> Halt {
+    let error = ActionError::from(error);
+    Halt::Left(Left::of(&error).unwrap_or_else(|| Left::CannotEnd { error: chain(&error) }))
 }
 
 impl Left {
@@ -244,6 +247,7 @@ impl Left {
             Self::LostContact { reason } | Self::LostLock { reason } => reason.clone(),
             Self::Unknown { step, reason } => format!("the outcome of step `{step}` is unknown: {reason}"),
             Self::NeedsPerson { step, .. } => format!("step `{step}` could not be undone"),
+            Self::CannotEnd { error } => format!("every step is behind it, but the run could not be ended: {error}"),
             Self::Interrupted => "interrupted".to_owned(),
         }
     }
