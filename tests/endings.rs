@@ -215,7 +215,9 @@ fn what_nobody_can_tell_is_left_to_a_person() {
     lab.lab(&["reboot", "target"]);
     let ran = lab.drctl(&["resume"]).expect(4);
     assert!(ran.stderr.contains("outcome of step `blind` is unknown"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("at a terminal: it asks whether the step happened"), "{}", ran.stderr);
     assert_eq!(host.sh("cat /root/log"), "begun\n");
+    lab.drctl(&["rollback", "--yes"]).expect(0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::inventory::Span;
-use crate::target::{APPLY, Job, JobEnd, Keep, quote};
+use crate::target::{APPLY, Job, JobEnd, JobState, Keep, quote};
 use crate::text::{Text, Values};
 
 /// Runs a command on the target as root, as a job that outlives the connection, at most once for each attempt.
@@ -117,6 +117,9 @@ impl Action for Command {
         }
         if self.undo.is_some() || !self.touches.is_empty() {
             return Ok(Verdict::DidNot { reason: "it was interrupted, and can be undone".to_owned() });
+        }
+        if cx.target.job_state(cx.step, cx.attempt, APPLY).await? == JobState::NeverStarted {
+            return Ok(Verdict::DidNot { reason: "the command never began".to_owned() });
         }
         Ok(Verdict::Unknown { reason: "the command was interrupted, and the step has no `verify`".to_owned() })
     }

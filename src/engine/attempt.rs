@@ -134,9 +134,25 @@ impl Engine {
         match verdict {
             Ok(Verdict::Took(outputs)) => self.took(step, Outcome::Done(outputs)),
             Ok(Verdict::DidNot { .. }) => self.undo(step).await,
-            Ok(Verdict::Unknown { reason }) => Err(Halt::Left(Left::Unknown { step: name, reason })),
-            Err(error) => self.failed_attempt(step, &error),
+            Ok(Verdict::Unknown { reason }) => self.settle_by_person(step, reason).await,
+            Err(error) => self.failed_unless_cut(step, &error, links),
         }
+    }
+
+    /// Only a yes counts, to either question: a step that may have happened is not begun again by a mere return.
+    async fn settle_by_person(&mut self, step: usize, reason: String) -> Step<()> {
+        let name = self.run.playbook.steps[step].name.clone();
+        let happened =
+            format!("Nobody wrote down whether step `{name}` happened: {reason}.\nLook at the target: did it?");
+        let again = format!("Begin step `{name}` again?");
+        let listener = &self.run.listener;
+        if listener.confirm(&happened) == Some(true) {
+            return self.took(step, Outcome::Done(Values::new()));
+        }
+        if listener.confirm(&again) == Some(true) {
+            return self.undo(step).await;
+        }
+        Err(Halt::Left(Left::Unknown { step: name, reason }))
     }
 
     pub(super) async fn undo(&mut self, step: usize) -> Step<()> {
