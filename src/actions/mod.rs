@@ -92,7 +92,7 @@ pub trait Action: Debug + Send + Sync {
         false
     }
 
-    /// Whether `apply` may simply be done again when its connection was cut amid it: true of proofs.
+    /// Whether `apply` may simply be done again when its connection was cut amid it: true of proofs, and of what only looks.
     fn is_repeatable(&self) -> bool {
         self.is_proof()
     }

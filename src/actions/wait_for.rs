@@ -132,6 +132,11 @@ impl Action for WaitFor {
         })
     }
 
+    /// What was not seen over a link that was away may be there all the same.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+
     async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {
         Ok(())
     }

@@ -1,15 +1,16 @@
 //! One step, forwards and backwards: the only place where the engine has effects on the target.
 
+use std::future::Future;
 use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{Action, ActionError, Context, Outcome, SetAside, Tell, Verdict};
 use crate::event::{Event, Kept, Live, StepRef};
+use crate::inventory::Span;
 use crate::target::JobState;
 use crate::text::Values;
-
-/// How much longer than its own limit a step is waited for, so that a job's own limit speaks first.
-const GRACE: Duration = Duration::from_secs(30);
 
 impl Engine {
     pub(super) async fn begin(&mut self, step: usize, attempt: u32) -> Step<()> {
@@ -50,9 +51,10 @@ impl Engine {
 
     async fn apply(&mut self, step: usize, attempt: u32) -> Step<()> {
         let values = self.values();
+        let links = self.run.target.connections();
         match self.apply_and_verify(step, attempt, &values).await {
             Ok(outcome) => self.took(step, outcome),
-            Err(error) => self.failed_attempt(step, &error),
+            Err(error) => self.failed_unless_cut(step, &error, links),
         }
     }
 
@@ -60,41 +62,41 @@ impl Engine {
         let tell = self.run.tell(step);
         let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
         let action = &self.run.playbook.steps[step].action;
-        let outcome = tokio::select! {
-            outcome = tokio::time::timeout(cx.limit + GRACE, self.apply_through_cuts(action.as_ref(), &cx)) => outcome.map_err(|_| ActionError::TimeLimit {
-                what: format!("step `{}`", cx.step),
-                limit: crate::inventory::Span::from_secs(cx.limit.as_secs()),
-            })??,
-            // Whatever an action does is repeatable or claimed on the target, so it may be left anywhere.
-            () = self.run.stop.cancelled() => return Err(ActionError::Interrupted),
-        };
-        let Outcome::Done(mut outputs) = outcome else {
-            return Ok(outcome);
-        };
-        match action.verify(&cx).await? {
-            Verdict::Took(more) => outputs.extend(more),
-            Verdict::DidNot { reason } | Verdict::Unknown { reason } => {
-                return Err(ActionError::Failed { what: format!("verifying step `{}`", cx.step), reason });
+        let applied_and_verified = async {
+            let outcome = apply_through_cuts(action.as_ref(), &cx).await?;
+            let Outcome::Done(mut outputs) = outcome else {
+                return Ok(outcome);
+            };
+            match action.verify(&cx).await? {
+                Verdict::Took(more) => outputs.extend(more),
+                Verdict::DidNot { reason } | Verdict::Unknown { reason } => {
+                    return Err(ActionError::Failed { what: format!("verifying step `{}`", cx.step), reason });
+                }
             }
-        }
-        Ok(Outcome::Done(outputs))
+            Ok(Outcome::Done(outputs))
+        };
+        self.limited(&cx, applied_and_verified).await
     }
 
-    /// A proof that broke off with its connection proves nothing either way: it is made again once the link is back.
-    async fn apply_through_cuts(&self, action: &dyn Action, cx: &Context<'_>) -> Result<Outcome, ActionError> {
-        loop {
-            let before = cx.target.connections();
-            match action.apply(cx).await {
-                Err(error) if action.is_repeatable() => {
-                    // What only looks waits for a link that is away, and says so when it does not come back.
-                    cx.target.look("true").await?;
-                    if cx.target.connections() == before {
-                        return Err(error);
-                    }
-                    cx.tell.note("the link was cut: once more");
-                }
-                ended => return ended,
+    /// What an action does, at most until its limit or the run's stop. Whatever that is, it is repeatable or claimed on the
+    /// target, so it may be left anywhere.
+    async fn limited<T>(
+        &self,
+        cx: &Context<'_>,
+        deed: impl Future<Output = Result<T, ActionError>>,
+    ) -> Result<T, ActionError> {
+        let within_limit = async {
+            if let Ok(done) = timeout(cx.limit + self.grace, deed).await {
+                return done;
             }
+            // A link that is away is waited for, and is what went wrong when it does not come back.
+            cx.target.reach().await?;
+            let limit = Span::from_secs(cx.limit.as_secs());
+            Err(ActionError::TimeLimit { what: format!("step `{}`", cx.step), limit })
+        };
+        tokio::select! {
+            done = within_limit => done,
+            () = cx.stop.cancelled() => Err(ActionError::Interrupted),
         }
     }
 
@@ -114,6 +116,16 @@ impl Engine {
         Ok(self.note(Event::StepFailed { step, error: chain(error) })?)
     }
 
+    /// A limit that passed while the link was away is no failure: nobody saw the step's outcome, and it is settled as by
+    /// whoever takes a run up, with its whole limit again.
+    fn failed_unless_cut(&mut self, step: usize, error: &ActionError, links: u64) -> Step<()> {
+        if matches!(error, ActionError::TimeLimit { .. }) && self.run.target.connections() != links {
+            self.run.tell(step).note("the link was cut, and the step's limit has passed: looking how far it came");
+            return Ok(());
+        }
+        self.failed_attempt(step, error)
+    }
+
     /// A step whose outcome nobody wrote down: the job's folder knows, else the action's own look.
     pub(super) async fn settle(&mut self, step: usize, attempt: u32) -> Step<()> {
         let name = self.run.playbook.steps[step].name.clone();
@@ -126,10 +138,11 @@ impl Engine {
             Ok(JobState::NeverStarted | JobState::Rebooted | JobState::Lost) => {}
             Err(error) => return self.failed_attempt(step, &error.into()),
         }
+        let links = self.run.target.connections();
         let verdict = {
             let tell = self.run.tell(step);
             let cx = self.run.context(step, attempt, &values, &tell, self.state.header.run.as_str());
-            self.run.playbook.steps[step].action.settle(&cx).await
+            self.limited(&cx, self.run.playbook.steps[step].action.settle(&cx)).await
         };
         match verdict {
             Ok(Verdict::Took(outputs)) => self.took(step, Outcome::Done(outputs)),
@@ -211,6 +224,24 @@ impl Engine {
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
             () = self.run.stop.cancelled() => Err(Halt::Left(Left::Interrupted)),
+        }
+    }
+}
+
+/// A proof that broke off with its connection proves nothing either way: it is made again once the link is back.
+async fn apply_through_cuts(action: &dyn Action, cx: &Context<'_>) -> Result<Outcome, ActionError> {
+    loop {
+        let before = cx.target.connections();
+        match action.apply(cx).await {
+            Err(error) if action.is_repeatable() => {
+                // What only looks waits for a link that is away, and says so when it does not come back.
+                cx.target.reach().await?;
+                if cx.target.connections() == before {
+                    return Err(error);
+                }
+                cx.tell.note("the link was cut: once more");
+            }
+            ended => return ended,
         }
     }
 }

@@ -9,6 +9,8 @@ mod decide;
 #[cfg(test)]
 mod model;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -148,14 +150,18 @@ pub struct Engine {
     state: RunState,
     /// The step being tried, and how often this process has begun it.
     tried: (usize, u32),
+    /// How much longer than its own limit a step is waited for.
+    grace: Duration,
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Long enough for a job's own limit, which the target keeps, to speak first.
+const GRACE: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// Takes a run up; its journal says where.
     pub fn new(run: Run, journal: Journal, state: RunState) -> Self {
-        Self { run, journal, state, tried: (0, 0) }
+        Self { run, journal, state, tried: (0, 0), grace: GRACE }
     }
 
     /// Journals what a process begins with (`Resumed`, `RollbackStarted`).

@@ -52,7 +52,18 @@ struct World {
     kinds: Vec<Kind>,
     /// Effects that are left before the process dies.
     left: u32,
+    chance: Chance,
+}
+
+/// What may go wrong, drawn one after the other; nothing once they are used up.
+#[derive(Debug, Default)]
+struct Chance {
+    /// Whether a step, or an undo, fails.
     failures: Vec<bool>,
+    /// Whether the link is away while a step's limit passes.
+    cuts: Vec<bool>,
+    /// Whether a step's `when` does not hold, or not any more.
+    unmet: Vec<bool>,
 }
 
 /// The process died: nothing of what it was about to do happens.
@@ -78,7 +89,15 @@ impl World {
     }
 
     fn fails(&mut self) -> bool {
-        self.failures.pop().unwrap_or(false)
+        self.chance.failures.pop().unwrap_or(false)
+    }
+
+    fn is_cut_off(&mut self) -> bool {
+        self.chance.cuts.pop().unwrap_or(false)
+    }
+
+    fn is_unmet(&mut self) -> bool {
+        self.chance.unmet.pop().unwrap_or(false)
     }
 }
 
@@ -95,6 +114,9 @@ impl Process<'_> {
     fn work(&mut self) -> Result<(), Died> {
         while let Some(decision) = decide(self.state, self.patience, self.tried.1) {
             match decision {
+                Decision::Begin { step, .. } if self.world.is_unmet() => {
+                    self.note(Event::StepSkipped { step: name(step), reason: String::new() })?;
+                }
                 Decision::Begin { step, attempt } => {
                     self.tried = if self.tried.0 == step { (step, self.tried.1 + 1) } else { (step, 1) };
                     self.note(Event::StepStarted { step: name(step), attempt })?;
@@ -139,12 +161,19 @@ impl Process<'_> {
                 place.running = Some(attempt);
                 place.content = Content::Half;
             }
+            // Nobody saw it to its end: the loop settles the step.
+            if self.world.is_cut_off() {
+                return Ok(());
+            }
             self.world.act()?;
             self.world.meanwhile(false);
         } else {
             for content in [Content::Half, Content::New] {
                 self.world.act()?;
                 self.world.places[step].content = content;
+                if self.world.is_cut_off() {
+                    return Ok(());
+                }
             }
         }
         let event = if self.world.fails() {
@@ -170,7 +199,7 @@ impl Process<'_> {
         self.note(Event::UndoStarted { step: name(step) })?;
         self.world.act()?;
         self.world.places[step].running = None;
-        if self.world.failures.len() % 7 == 3 && self.world.fails() {
+        if self.world.chance.failures.len() % 7 == 3 && self.world.fails() {
             return self.note(Event::UndoFailed { step: name(step), error: String::new(), kept: None }).and(Err(Died));
         }
         self.world.act()?;
@@ -230,10 +259,10 @@ fn kinds() -> impl Strategy<Value = Vec<Kind>> {
 }
 
 /// Works on a run through all its lives, and a last one without end.
-fn live(kinds: Vec<Kind>, lives: &[Life], patience: &[Patience], failures: Vec<bool>) -> (RunState, World) {
+fn live(kinds: Vec<Kind>, lives: &[Life], patience: &[Patience], chance: Chance) -> (RunState, World) {
     let place = Place { content: Content::Before, aside: None, begun: BTreeMap::new(), running: None, exited: None };
     let mut state = RunState::begun(header(kinds.len()));
-    let mut world = World { places: vec![place; kinds.len()], kinds, left: 0, failures };
+    let mut world = World { places: vec![place; kinds.len()], kinds, left: 0, chance };
     let last = Life { effects: u32::MAX, reboot: false, back: false };
     for life in lives.iter().chain(std::iter::repeat_n(&last, 100)) {
         world.left = life.effects;
@@ -251,7 +280,7 @@ fn live(kinds: Vec<Kind>, lives: &[Life], patience: &[Patience], failures: Vec<b
         }
         // A step that stops the run has failed for good here, unless chance has run out.
         if !died {
-            world.failures.clear();
+            world.chance.failures.clear();
         }
     }
     (state, world)
@@ -259,12 +288,12 @@ fn live(kinds: Vec<Kind>, lives: &[Life], patience: &[Patience], failures: Vec<b
 
 /// The same end as an undisturbed run: all of it, or nothing of it.
 fn is_whole(state: &RunState, world: &World) -> Result<(), TestCaseError> {
-    let expected = match state.ending {
-        Some(Ending::Restored) => Content::New,
-        Some(Ending::RolledBack) => Content::Before,
-        None => return Err(TestCaseError::fail(format!("the run has no ending: {state:?}"))),
-    };
+    let ending = state.ending.ok_or_else(|| TestCaseError::fail(format!("the run has no ending: {state:?}")))?;
     for (place, step) in world.places.iter().zip(&state.steps) {
+        let expected = match ending {
+            Ending::Restored if *step != StepState::Skipped => Content::New,
+            Ending::Restored | Ending::RolledBack => Content::Before,
+        };
         prop_assert_eq!(place.content, expected);
         prop_assert_eq!(place.running, None, "a job is left running");
         prop_assert!(place.begun.values().all(|times| *times == 1), "begun twice in one attempt: {:?}", place.begun);
@@ -286,19 +315,25 @@ proptest! {
         retries in 0_u32..3,
         rollback in any::<bool>(),
         failures in prop::collection::vec(prop::bool::weighted(0.3), 0..30),
+        cuts in prop::collection::vec(prop::bool::weighted(0.3), 0..30),
+        unmet in prop::collection::vec(prop::bool::weighted(0.1), 0..30),
     ) {
         let on_failure = if rollback { OnFailure::Rollback } else { OnFailure::Stop };
         let patience = vec![Patience { retries, on_failure }; kinds.len()];
-        let (state, world) = live(kinds, &lives, &patience, failures);
+        let (state, world) = live(kinds, &lives, &patience, Chance { failures, cuts, unmet });
         is_whole(&state, &world)?;
     }
 
-    /// Without failures and power cuts no command is begun twice, however often drctl dies.
+    /// Without failures and power cuts no command is begun twice, however often drctl dies and the link is away.
     #[test]
-    fn deaths_alone_begin_no_command_twice(kinds in kinds(), deaths in prop::collection::vec(0_u32..40, 0..12)) {
+    fn deaths_and_cuts_alone_begin_no_command_twice(
+        kinds in kinds(),
+        deaths in prop::collection::vec(0_u32..40, 0..12),
+        cuts in prop::collection::vec(prop::bool::weighted(0.3), 0..30),
+    ) {
         let lives: Vec<Life> = deaths.into_iter().map(|effects| Life { effects, reboot: false, back: false }).collect();
         let patience = vec![Patience { retries: 0, on_failure: OnFailure::Stop }; kinds.len()];
-        let (state, world) = live(kinds, &lives, &patience, Vec::new());
+        let (state, world) = live(kinds, &lives, &patience, Chance { cuts, ..Chance::default() });
         prop_assert_eq!(state.ending, Some(Ending::Restored));
         is_whole(&state, &world)?;
         for (place, kind) in world.places.iter().zip(&world.kinds) {
@@ -316,7 +351,7 @@ proptest! {
             for again in [None, Some(effects / 2), Some(2)] {
                 let mut lives = vec![Life { effects, reboot: false, back }];
                 lives.extend(again.map(|effects| Life { effects, reboot: false, back: false }));
-                let (state, world) = live(kinds.clone(), &lives, &patience, Vec::new());
+                let (state, world) = live(kinds.clone(), &lives, &patience, Chance::default());
                 is_whole(&state, &world)?;
             }
         }

@@ -44,6 +44,8 @@ const LOST_LOCK: i32 = 75;
 const REFUSED: i32 = 76;
 /// What a script that was ended by SIGKILL ends with.
 const KILLED: i32 = 128 + 9;
+/// The limit of scripts that do nothing.
+const SHORT: Duration = Duration::from_mins(1);
 /// The limit of scripts that copy or read much.
 const LONG: Duration = Duration::from_hours(1);
 
@@ -135,6 +137,11 @@ impl Target {
     /// Runs a script that only looks, and answers how it ended.
     pub async fn look(&self, text: &str) -> Result<Reply, TargetError> {
         self.patiently(text, LONG).await
+    }
+
+    /// Sees that the host can be reached: a link that is away is waited for.
+    pub async fn reach(&self) -> Result<(), TargetError> {
+        self.patiently(":", SHORT).await.map(drop)
     }
 
     /// Runs a repeatable script that changes something, as long as the lock is held.
