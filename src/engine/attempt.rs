@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::state::StepState;
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{Action, ActionError, Context, Outcome, SetAside, Tell, Verdict};
 use crate::event::{Event, Kept, Live, StepRef};
@@ -170,10 +171,12 @@ impl Engine {
 
     pub(super) async fn undo(&mut self, step: usize) -> Step<()> {
         let name = self.run.playbook.steps[step].name.clone();
+        // An undo that was broken off may have put all of it back.
+        let kept = matches!(self.state.steps[step], StepState::Kept { .. } | StepState::Done { .. });
         self.note(Event::UndoStarted { step: name.clone() })?;
         let values = self.values();
         let attempt = self.state.attempts[step];
-        match self.undo_and_put_back(step, attempt, &values).await {
+        match self.undo_and_put_back(step, attempt, &values, kept).await {
             Ok(()) => Ok(self.note(Event::UndoDone { step: name })?),
             Err(error) => {
                 if let Some(left) = Left::of(&error) {
@@ -188,12 +191,37 @@ impl Engine {
         }
     }
 
-    async fn undo_and_put_back(&self, step: usize, attempt: u32, values: &Values) -> Result<(), ActionError> {
+    async fn undo_and_put_back(
+        &self,
+        step: usize,
+        attempt: u32,
+        values: &Values,
+        kept: bool,
+    ) -> Result<(), ActionError> {
         let tell = self.run.tell(step);
         let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        if kept {
+            self.still_kept(step, &cx).await?;
+        }
         self.run.target.end_job(cx.step, attempt, crate::target::APPLY).await?;
         self.run.playbook.steps[step].action.undo(&cx).await?;
         Ok(self.run.target.put_back(cx.step).await?)
+    }
+
+    /// Before anything is undone: what somebody removed by hand cannot be put back.
+    async fn still_kept(&self, step: usize, cx: &Context<'_>) -> Result<(), ActionError> {
+        let kept = match self.run.playbook.steps[step].action.set_aside(cx)? {
+            SetAside::Paths(keeps) => !keeps.is_empty(),
+            SetAside::Nothing { .. } => false,
+        };
+        if kept && !self.run.target.is_set_aside(cx.step).await? {
+            return Err(ActionError::Unexpected {
+                what: "what the step kept on the target".to_owned(),
+                expected: format!("`{}/aside`", self.run.target.step_folder(cx.step)),
+                found: "nothing: it was removed, so it cannot be put back".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// What is not as it was, in the order in which it would be put back.

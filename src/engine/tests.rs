@@ -341,3 +341,14 @@ async fn a_step_that_was_undone_may_be_skipped() {
     assert_eq!(bed.engine.work().await.unwrap(), RESTORED);
     assert_eq!(bed.events(), "step_started step_kept resumed undo_started undo_done step_skipped finished");
 }
+
+/// Nothing of the step is undone, since that would leave neither the new nor the old.
+#[tokio::test]
+async fn what_was_kept_and_is_gone_is_not_called_rolled_back() {
+    const TOUCHES: &str = "action = \"command\"\nrun = \"true\"\nundo = \"echo x >>AT/log\"\ntouches = [\"AT/file\"]";
+    let mut bed = Bed::taken_up(TOUCHES).await;
+    bed.engine.note(Event::RollbackStarted { reason: String::new() }).unwrap();
+    let Left::NeedsPerson { error, .. } = bed.engine.work().await.unwrap() else { panic!("it is another ending") };
+    assert!(error.contains("/r/it/aside`") && error.contains("cannot be put back"), "{error}");
+    assert_eq!(bed.read("log"), "");
+}
