@@ -9,6 +9,7 @@ mod control_plane;
 mod data_time;
 mod host;
 mod look;
+mod names;
 mod pki;
 mod pki_set;
 mod service_accounts;
@@ -44,6 +45,7 @@ pub const CHECKS: &[Check] = &[
     host::check_lock,
     tools::check,
     space::check,
+    names::check,
 ];
 
 /// The errors that `--accept` takes: what a person may know better, and what a run can go on in spite of.

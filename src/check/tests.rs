@@ -76,3 +76,24 @@ async fn a_step_that_may_run_is_checked_and_one_that_will_not_is_not() {
     upload step `always`: `/nowhere/always` cannot be read on the controller
     ");
 }
+
+#[tokio::test]
+async fn a_name_without_a_value_is_told_before_the_run() {
+    let command = |name: &str, when: &str, keys: &str| {
+        format!("[[step]]\nname = '{name}'\naction = 'command'\n{when}\nrun = 'true'\n{keys}\n")
+    };
+    let steps = [
+        UPLOADS.to_owned(),
+        command("late", "", "verify = 'cmp ${pki.sa.pub} ${pki.sa.key}'\ntouches = ['${pki.sa.key}']"),
+        command("may", "when = 'step.images.path'", "undo = 'rm ${pki.etcd.ca.key} ${step.images.path}'"),
+        command("not", "when = 'pki.sa.key'", "check = 'cat ${pki.sa.key}'"),
+        // Neither was seen, which is said elsewhere.
+        command("blind", "", "undo = 'echo ${target.etcdutl_version} ${snapshot.name} ${pki.encryption-config}'"),
+        command("well", "", "undo = 'echo ${inventory.cluster.name} ${step.images.path}'"),
+    ];
+    insta::assert_snapshot!(of_steps(&steps.concat()).await, @"
+    no-value step `late`: `${pki.sa.key}` has no value
+    no-value step `late`: `${pki.sa.pub}` has no value
+    no-value step `may`: `${pki.etcd.ca.key}` has no value
+    ");
+}
