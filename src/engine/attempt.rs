@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{Action, ActionError, Context, Outcome, SetAside, Tell, Verdict};
 use crate::event::{Event, Kept, Live, StepRef};
@@ -238,6 +240,7 @@ struct StepTell<'a> {
     step: &'a str,
 }
 
+#[async_trait]
 impl Tell for StepTell<'_> {
     fn output(&self, line: &str) {
         self.run.listener.live(&Live::Output { step: self.step.to_owned(), line: line.to_owned() });
@@ -251,7 +254,7 @@ impl Tell for StepTell<'_> {
         self.run.listener.live(&Live::Note { step: self.step.to_owned(), note: note.to_owned() });
     }
 
-    fn confirm(&self, question: &str) -> Option<bool> {
-        self.run.listener.confirm(question)
+    async fn confirm(&self, question: &str) -> Option<bool> {
+        self.run.listener.confirm(question).await
     }
 }
