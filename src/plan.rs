@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::actions::Description;
 use crate::check::Look;
+use crate::playbook::Prospect;
 use crate::report::human_seconds;
 
 /// A run that has not begun.
@@ -32,6 +33,8 @@ pub struct PlannedStep {
     pub action: String,
     /// Why it would be skipped.
     pub skipped: Option<String>,
+    /// What decides whether it runs, when an earlier step's output does.
+    pub only_if: Option<String>,
     /// What it would do.
     pub description: Description,
     /// Its mean time in past runs, in seconds.
@@ -42,17 +45,18 @@ impl Plan {
     /// The plan for what was seen.
     pub fn of(look: &Look, past: &BTreeMap<String, SignedDuration>) -> Self {
         let cx = look.plan_context();
-        let steps = look.playbook.steps.iter().map(|step| {
-            let skipped = step
-                .when
-                .as_ref()
-                .filter(|when| !when.holds(&look.values))
-                .map(|when| format!("`when = {when}` does not hold"));
+        let steps = look.playbook.prospects(&look.values).map(|(step, prospect)| {
+            let (skipped, only_if) = match prospect {
+                Prospect::Runs => (None, None),
+                Prospect::Depends(when) => (None, Some(when.to_string())),
+                Prospect::Skipped(when) => (Some(format!("`when = {when}` does not hold")), None),
+            };
             PlannedStep {
                 name: step.name.clone(),
                 action: step.kind.name.to_owned(),
                 description: if skipped.is_some() { Description::default() } else { step.action.describe(&cx) },
                 skipped,
+                only_if,
                 usual_seconds: past.get(&step.name).map(SignedDuration::as_secs_f64),
             }
         });
@@ -75,9 +79,12 @@ impl fmt::Display for Plan {
         for (number, step) in (1..).zip(&self.steps) {
             let usual =
                 step.usual_seconds.map(|usual| format!("  (usually {})", human_seconds(usual))).unwrap_or_default();
+            let only_if = step.only_if.as_ref().map(|when| format!("if `{when}`: ")).unwrap_or_default();
             match &step.skipped {
                 Some(why) => writeln!(f, "  {number:>2}. {:width$}  skipped: {why}", step.name)?,
-                None => writeln!(f, "  {number:>2}. {:width$}  {}{usual}", step.name, step.description.summary)?,
+                None => {
+                    writeln!(f, "  {number:>2}. {:width$}  {only_if}{}{usual}", step.name, step.description.summary)?;
+                }
             }
             for detail in step.description.details.iter().flat_map(|detail| detail.lines()) {
                 writeln!(f, "      {:width$}  - {detail}", "")?;
@@ -87,5 +94,57 @@ impl fmt::Display for Plan {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::tests::look;
+
+    #[test]
+    fn a_step_that_an_earlier_one_decides_about_is_shown_with_what_it_does() {
+        let look = look(
+            r#"
+            [[step]]
+            name = "images"
+            action = "upload"
+            source = "/srv/images.tar"
+            to = "/root/images.tar"
+
+            [[step]]
+            name = "import"
+            action = "command"
+            when = "step.images.path"
+            run = "ctr images import ${step.images.path}"
+            touches = ["/root/log"]
+
+            [[step]]
+            name = "keys"
+            action = "upload"
+            when = "pki.sa.key"
+            source = "/srv/keys"
+            to = "/root/keys"
+
+            [[step]]
+            name = "use-keys"
+            action = "command"
+            when = "step.keys.path"
+            run = "cat ${step.keys.path}"
+            "#,
+        );
+        let past = BTreeMap::from([("import".to_owned(), SignedDuration::from_secs(4))]);
+        let plan = Plan::of(&look, &past);
+        insta::assert_snapshot!(plan, @"
+        Plan: restore cluster prod on 10.0.0.10
+           1. images    upload /srv/images.tar to /root/images.tar
+                        changes /root/images.tar
+           2. import    if `step.images.path`: run `ctr images import ${step.images.path}`  (usually 4.0s)
+                        changes /root/log
+           3. keys      skipped: `when = pki.sa.key` does not hold
+           4. use-keys  skipped: `when = step.keys.path` does not hold
+        ");
+        let only_if: Vec<_> = plan.steps.iter().map(|step| step.only_if.as_deref()).collect();
+        assert_eq!(only_if, [None, Some("step.images.path"), None, None]);
     }
 }

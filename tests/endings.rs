@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::{BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
@@ -173,6 +174,46 @@ fn signals_stop_at_the_checkpoint_and_the_command_goes_on() {
         lab.drctl(&["resume"]).expect(0);
         assert_eq!(host.sh("cat /root/log"), "begun\nended\n", "{signal}");
     }
+}
+
+/// Runs drctl at a terminal of its own, where this is typed as soon as it asks; how it ended, and what the terminal showed.
+fn at_a_terminal(lab: &Lab, args: &[String], typed: &str) -> Ran {
+    let drctl = lab.command(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let words = std::iter::once(drctl.get_program()).chain(drctl.get_args());
+    let line: String = words.map(|word| format!(" '{}'", word.to_string_lossy())).collect();
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &format!("exec{line}"), "/dev/null"]);
+    for (name, value) in drctl.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script can be run");
+    let mut keys = child.stdin.take().expect("its keys");
+    let mut shown = Vec::new();
+    for byte in BufReader::new(child.stdout.take().expect("its screen")).bytes().map_while(Result::ok) {
+        shown.push(byte);
+        if shown.ends_with(b"[y/N] ") {
+            keys.write_all(typed.as_bytes()).expect("it reads");
+        }
+    }
+    let code = child.wait().expect("it ends").code();
+    Ran { code, stdout: String::from_utf8_lossy(&shown).into_owned(), stderr: String::new() }
+}
+
+#[test]
+fn a_question_is_left_with_ctrl_c_and_asked_again_by_resume() {
+    let lab = Lab::new();
+    let question = "[[step]]\nname = \"ask\"\naction = \"confirm\"\nquestion = \"Is the switch off?\"\n";
+    let (host, args) = run(&lab, &(question.to_owned() + &step("after", "echo after >>/root/log", "undo = 'true'")));
+    let left = at_a_terminal(&lab, &args, "\x03").expect(130);
+    let below = left.stdout.split_once("Is the switch off? [y/N] ").expect("the question").1;
+    assert!(below.contains("\n    stopped: interrupted"), "{}", left.stdout);
+    at_a_terminal(&lab, &["resume".to_owned()], "no\n").expect(4);
+    assert!(!host.try_sh("[ -e /root/log ]").status.success());
+    at_a_terminal(&lab, &["resume".to_owned()], "y\n").expect(0);
+    assert_eq!(host.sh("cat /root/log"), "after\n");
 }
 
 #[test]

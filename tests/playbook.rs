@@ -279,6 +279,28 @@ fn names_that_cannot_be() {
 }
 
 #[test]
+fn a_name_that_is_drctls_own() {
+    insta::assert_snapshot!(report(&WHOLE.replace("first", "passing")), @r#"
+      × the playbook `test.toml` has an error
+
+    Error: 
+      × `passing` cannot be a step's name
+       ╭─[test.toml:4:8]
+     3 │ [[step]]
+     4 │ name = "passing"
+       ·        ────┬────
+       ·            ╰── wrong here
+     5 │ action = "probe"
+       ╰────
+      help: use another: `uploads`, `passing`, `busy`, `later`, `kubelet-before` are drctl's own,
+            where each step has a folder of its name
+    "#);
+    for own in ["uploads", "busy", "later", "kubelet-before"] {
+        assert!(report(&WHOLE.replace("first", own)).contains(&format!("`{own}` cannot be a step's name")));
+    }
+}
+
+#[test]
 fn two_steps_of_one_name() {
     insta::assert_snapshot!(with("name = \"maybe\"", "name = \"first\""), @r#"
       × the playbook `test.toml` has an error

@@ -47,7 +47,7 @@ impl Action for Confirm {
 
     async fn apply(&self, cx: &Context<'_>) -> Result<Outcome, ActionError> {
         let question = cx.fill(&self.question)?;
-        let reason = match cx.tell.confirm(&question) {
+        let reason = match cx.tell.confirm(&question).await {
             Some(true) => return Ok(Outcome::Done(Values::new())),
             Some(false) => "the answer was no".to_owned(),
             None => "there is no terminal to ask at".to_owned(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::ActionError;
@@ -80,6 +81,7 @@ impl Context<'_> {
 }
 
 /// Where a step's progress goes: bars, plain lines or NDJSON. Never the journal.
+#[async_trait]
 pub trait Tell: Send + Sync + std::fmt::Debug {
     /// A line that a command wrote.
     fn output(&self, line: &str);
@@ -88,5 +90,5 @@ pub trait Tell: Send + Sync + std::fmt::Debug {
     /// What is being waited for, in a few words.
     fn note(&self, note: &str);
     /// Asks the person at the terminal; `None` when there is none to ask.
-    fn confirm(&self, question: &str) -> Option<bool>;
+    async fn confirm(&self, question: &str) -> Option<bool>;
 }

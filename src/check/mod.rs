@@ -9,11 +9,14 @@ mod control_plane;
 mod data_time;
 mod host;
 mod look;
+mod names;
 mod pki;
 mod pki_set;
 mod service_accounts;
 mod snapshot;
 mod space;
+#[cfg(test)]
+pub(crate) mod tests;
 mod tools;
 mod ways;
 
@@ -23,6 +26,7 @@ pub(crate) use look::{read_files, read_pki};
 pub(crate) use pki::{Seen, judge as judge_pki};
 
 use crate::actions::{Finding, PlanContext, Severity};
+use crate::playbook::{Prospect, Step};
 use crate::snapshot::Claims;
 
 /// A judgement over what was seen.
@@ -41,6 +45,7 @@ pub const CHECKS: &[Check] = &[
     host::check_lock,
     tools::check,
     space::check,
+    names::check,
 ];
 
 /// The errors that `--accept` takes: what a person may know better, and what a run can go on in spite of.
@@ -110,8 +115,9 @@ impl Look {
         }
     }
 
-    /// The steps whose `when` holds as far as it can be known now.
-    pub fn steps_to_run(&self) -> impl Iterator<Item = &crate::playbook::Step> {
-        self.playbook.steps.iter().filter(|step| step.when.as_ref().is_none_or(|when| when.holds(&self.values)))
+    /// The steps that will run, and those that may: what an earlier step puts out decides amid the run.
+    pub fn steps_to_run(&self) -> impl Iterator<Item = &Step> {
+        let prospects = self.playbook.prospects(&self.values);
+        prospects.filter(|(_, prospect)| !matches!(prospect, Prospect::Skipped(_))).map(|(step, _)| step)
     }
 }

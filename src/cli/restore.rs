@@ -53,7 +53,7 @@ pub(super) async fn begin(session: &Session, asked: &Asked<'_>) -> Result<Begun,
     let (look, findings) = session.look(&id, Purpose::Restore).await;
     refuse(&look, &findings, asked.site)?;
     session.face.plan(&Plan::of(&look, &session.past()));
-    confirm(session.face.as_ref(), asked.question, asked.yes)?;
+    confirm(session.face.as_ref(), asked.question, asked.yes).await?;
 
     let (Ok(search), Ok(target)) = (&look.snapshot, &look.target) else {
         return Err(Fault::Usage {

@@ -23,7 +23,7 @@ pub(super) async fn run(globals: &Globals, args: &Rollback) -> Result<Exit, Faul
         Some(Ending::Restored) | None => {}
     }
     let question = format!("Undo run {id} on {}?", taken_up.state.header.host);
-    confirm(taken_up.face.as_ref(), &question, args.yes)?;
+    confirm(taken_up.face.as_ref(), &question, args.yes).await?;
     let turned = taken_up.state.direction == Direction::Back;
     let runs = taken_up.runs();
     let (mut engine, run, folder, face) = taken_up.engine(Direction::Back).await?;

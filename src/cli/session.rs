@@ -155,11 +155,12 @@ pub(super) fn refuse(look: &Look, findings: &[Finding], site: &Site) -> Result<(
 }
 
 /// Asks before the first change; with nobody to ask, `--yes` must have said so.
-pub(super) fn confirm(face: &dyn Face, question: &str, yes: bool) -> Result<(), Fault> {
+pub(super) async fn confirm(face: &dyn Face, question: &str, yes: bool) -> Result<(), Fault> {
     let refused = |why: &str, help: &str| {
         Err(Fault::Usage { message: format!("{why}; nothing was touched"), help: help.to_owned() })
     };
-    match yes.then_some(true).or_else(|| face.confirm(question)) {
+    let answer = if yes { Some(true) } else { face.confirm(question).await };
+    match answer {
         Some(true) => Ok(()),
         Some(false) => refused("not confirmed", "answer `y` to go on"),
         None => refused("there is no terminal to ask for confirmation", "automation passes `--yes`"),

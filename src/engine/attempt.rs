@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::state::StepState;
@@ -159,14 +160,20 @@ impl Engine {
         let happened =
             format!("Nobody wrote down whether step `{name}` happened: {reason}.\nLook at the target: did it?");
         let again = format!("Begin step `{name}` again?");
-        let listener = &self.run.listener;
-        if listener.confirm(&happened) == Some(true) {
+        if self.says_yes(&happened).await? {
             return self.took(step, Outcome::Done(Values::new()));
         }
-        if listener.confirm(&again) == Some(true) {
+        if self.says_yes(&again).await? {
             return self.undo(step).await;
         }
         Err(Halt::Left(Left::Unknown { step: name, reason }))
+    }
+
+    async fn says_yes(&self, question: &str) -> Step<bool> {
+        tokio::select! {
+            answer = self.run.listener.confirm(question) => Ok(answer == Some(true)),
+            () = self.run.stop.cancelled() => Err(Halt::Left(Left::Interrupted)),
+        }
     }
 
     pub(super) async fn undo(&mut self, step: usize) -> Step<()> {
@@ -313,6 +320,7 @@ struct StepTell<'a> {
     step: &'a str,
 }
 
+#[async_trait]
 impl Tell for StepTell<'_> {
     fn output(&self, line: &str) {
         self.run.listener.live(&Live::Output { step: self.step.to_owned(), line: line.to_owned() });
@@ -326,7 +334,7 @@ impl Tell for StepTell<'_> {
         self.run.listener.live(&Live::Note { step: self.step.to_owned(), note: note.to_owned() });
     }
 
-    fn confirm(&self, question: &str) -> Option<bool> {
-        self.run.listener.confirm(question)
+    async fn confirm(&self, question: &str) -> Option<bool> {
+        self.run.listener.confirm(question).await
     }
 }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -34,13 +35,14 @@ use crate::target::{Facts, Target, TargetError};
 use crate::text::Values;
 
 /// Who is told what happens: bars, plain lines or NDJSON.
+#[async_trait]
 pub trait Listener: Send + Sync + std::fmt::Debug {
     /// A record that is durable now.
     fn record(&self, record: &Record);
     /// Something that is not kept.
     fn live(&self, live: &Live);
     /// Asks the person at the terminal; `None` when there is none to ask.
-    fn confirm(&self, question: &str) -> Option<bool>;
+    async fn confirm(&self, question: &str) -> Option<bool>;
 }
 
 /// All that a run works with besides its journal.

@@ -79,6 +79,7 @@ struct Person {
     happened: Mutex<Vec<String>>,
 }
 
+#[async_trait::async_trait]
 impl Listener for Person {
     fn record(&self, record: &Record) {
         let event = serde_json::to_value(&record.data).unwrap();
@@ -87,7 +88,7 @@ impl Listener for Person {
 
     fn live(&self, _: &Live) {}
 
-    fn confirm(&self, question: &str) -> Option<bool> {
+    async fn confirm(&self, question: &str) -> Option<bool> {
         self.asked.lock().unwrap().push(question.to_owned());
         self.answers.lock().unwrap().pop()
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -68,15 +69,21 @@ impl Bars {
 
 impl Shown {
     fn new(what: &str, hidden: bool) -> Self {
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(None, target);
-        let style = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}{msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.set_prefix(what.to_owned());
-        if !hidden {
-            bar.enable_steady_tick(Duration::from_millis(120));
-        }
+        let bar = if hidden { ProgressBar::hidden() } else { live_line(what.to_owned()) };
         Self { bar, begun: Instant::now(), note: String::new(), bytes: None, tail: VecDeque::new() }
+    }
+
+    /// Takes the live line away; answers whether there was one.
+    fn hide(&self) -> bool {
+        let was_shown = !self.bar.is_hidden() && !self.bar.is_finished();
+        self.bar.finish_and_clear();
+        was_shown
+    }
+
+    /// The live line as it was, with the time that has passed since.
+    fn show_again(&mut self) {
+        self.bar = live_line(self.bar.prefix()).with_elapsed(self.begun.elapsed());
+        self.draw();
     }
 
     fn draw(&self) {
@@ -99,6 +106,15 @@ impl Shown {
     }
 }
 
+fn live_line(what: String) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}{msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.set_prefix(what);
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
 /// A line as far as the terminal is wide: a longer one would be drawn over the lines above.
 fn fitting(line: &str) -> String {
     let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| usize::from(size.ws_col));
@@ -110,6 +126,7 @@ fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
+#[async_trait]
 impl Listener for Bars {
     fn record(&self, record: &Record) {
         match &record.data {
@@ -156,9 +173,14 @@ impl Listener for Bars {
         shown.draw();
     }
 
-    fn confirm(&self, question: &str) -> Option<bool> {
-        let bar = self.shown().bar.clone();
-        bar.suspend(|| crate::cli::ask::yes_or_no(question))
+    async fn confirm(&self, question: &str) -> Option<bool> {
+        // It would be drawn over the question.
+        let was_shown = self.shown().hide();
+        let answer = crate::cli::ask::yes_or_no(question).await;
+        if was_shown {
+            self.shown().show_again();
+        }
+        answer
     }
 }
 

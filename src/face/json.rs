@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Once;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -94,6 +95,7 @@ pub fn unreadable_line(run: &str, error: &JournalError) -> String {
     serde_json::to_string(&Line { kind: "unreadable", at: Timestamp::now(), data: &data }).unwrap_or_default()
 }
 
+#[async_trait]
 impl Listener for Json {
     fn record(&self, record: &Record) {
         line("record", record.at, &record.data);
@@ -103,7 +105,7 @@ impl Listener for Json {
         line("live", Timestamp::now(), live);
     }
 
-    fn confirm(&self, _: &str) -> Option<bool> {
+    async fn confirm(&self, _: &str) -> Option<bool> {
         None
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Face, drill_lines, finding_lines, record_line, report_text};
@@ -35,6 +36,7 @@ fn timed(at: Timestamp, text: &str) {
     line(&format!("{} {text}", at.strftime("%H:%M:%S")));
 }
 
+#[async_trait]
 impl Listener for Plain {
     fn record(&self, record: &Record) {
         if let Event::StepStarted { step, attempt } = &record.data {
@@ -53,7 +55,7 @@ impl Listener for Plain {
         }
     }
 
-    fn confirm(&self, _: &str) -> Option<bool> {
+    async fn confirm(&self, _: &str) -> Option<bool> {
         None
     }
 }

@@ -11,6 +11,7 @@ use super::{DEFAULT, Playbook, Step, When};
 use crate::actions::{KINDS, Kind};
 use crate::document::{self, Document, Fault, LoadError, Located, choices};
 use crate::inventory::{Inventory, OnFailure, Span};
+use crate::target::OWN_NAMES;
 use crate::text::Values;
 
 /// What a playbook may use.
@@ -149,6 +150,10 @@ impl<'r> Reader<'r> {
             self.names.announce_nameless();
             let help = "use lower-case letters, digits and `-`, at most 40, not `-` first: it becomes a folder's name";
             self.wrong(keys, "name", &format!("`{name}` cannot be a step's name"), help);
+        } else if OWN_NAMES.contains(&name) {
+            let own = OWN_NAMES.map(|own| format!("`{own}`")).join(", ");
+            let help = format!("use another: {own} are drctl's own, where each step has a folder of its name");
+            self.wrong(keys, "name", &format!("`{name}` cannot be a step's name"), &help);
         } else if let Some(span) = keys.span("name")
             && let Some(first) = self.names.place(name, span.clone())
         {

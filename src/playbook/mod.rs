@@ -5,6 +5,7 @@
 
 mod load;
 mod names;
+mod prospect;
 mod schema;
 mod when;
 
@@ -12,6 +13,7 @@ use crate::actions::{Action, Kind};
 use crate::inventory::{OnFailure, Span};
 
 pub use load::{Known, load, parse, read};
+pub use prospect::Prospect;
 pub use schema::schema;
 pub use when::When;
 

@@ -30,6 +30,11 @@ impl When {
         &self.name
     }
 
+    /// The step whose output it asks about.
+    pub(super) fn step(&self) -> Option<&str> {
+        self.name.strip_prefix("step.")?.split_once('.').map(|(step, _)| step)
+    }
+
     /// Whether it is true of these values. A name without a value is not set, and is no text at all;
     /// so are the empty text and `false`.
     #[must_use]

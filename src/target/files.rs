@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, ReadBuf};
 
 use super::patience::Patience;
-use super::{LONG, Target, TargetError, component, quote, script};
+use super::{BUSY, LONG, Target, TargetError, UPLOADS, component, quote, script};
 use crate::transport::Request;
 
 /// What is sent within one script.
@@ -127,8 +127,8 @@ impl Target {
         let values = Values {
             to: place.to.clone(),
             new: self.new_beside(&place.to),
-            part: format!("{}/uploads/{}", self.run_folder(), component(&sha)),
-            busy: format!("{}/busy", self.run_folder()),
+            part: format!("{}/{UPLOADS}/{}", self.run_folder(), component(&sha)),
+            busy: format!("{}/{BUSY}", self.run_folder()),
             mode: format!("{:o}", place.mode & 0o7777),
             owner: place.owner.to_string(),
             size: size.to_string(),

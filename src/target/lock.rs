@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Target, TargetError, component, script};
+use super::{LATER, Target, TargetError, component, script};
 
 /// A holder that did not show itself for so long, by the target's uptime, is not live.
 const FRESH_SECONDS: u64 = 60;
@@ -112,6 +112,7 @@ impl Target {
                 ("claim", &line.to_string()),
                 ("own", &component(&self.run)),
                 ("over", over.as_deref().unwrap_or_default()),
+                ("later", LATER),
             ];
             // Asking again after a lost reply finds this same controller as the holder, and takes the next epoch.
             let answer = self.ask("take the lock", &self.minding_space(&script(&values, LOCK))).await?;

@@ -1,6 +1,6 @@
 # Takes the lock when it is still as it was seen; says how it is now either way.
 # In: home, seen, claim (a line that describes the new holder, or empty to look only), own (its run's folder), over (that
-# of the run whose lock is taken over, or empty).
+# of the run whose lock is taken over, or empty), later (the file in a run's folder that names the one after it).
 # Out: clock, boot id, uptime, epoch, `running` for each running job, `held` and the holder's two lines.
 h=$home
 # A number and a word that is never used twice: an epoch that was lost is not given again, whatever its number is.
@@ -41,7 +41,7 @@ if [ -z "$claim" ]; then
 fi
 set -e
 # A run that came after it has built on what it left: undone in another order, they would leave neither's state.
-if [ -e "$h/$own/later" ]; then echo "later $(cat "$h/$own/later")"; exit 0; fi
+if [ -e "$h/$own/$later" ]; then echo "later $(cat "$h/$own/$later")"; exit 0; fi
 if ! safe_home; then mkdir -p -- "${h%/*}"; mkdir -m 700 -- "$h" 2>/dev/null || safe_home; fi
 # Not the number that fenced scripts have the file under: those may be ended, who waits here may not.
 exec 9>>"$h/mutex"
@@ -52,7 +52,7 @@ fi
 now=$(state)
 if [ "$now" = "$seen" ]; then
     # A full disk leaves nothing half-made.
-    trap 'rm -f -- "$h/epoch.new" "$h/holder.new" "$h"/*/later.new' EXIT
+    trap 'rm -f -- "$h/epoch.new" "$h/holder.new" "$h"/*/"$later.new"' EXIT
     n=$(epoch)
     n=${n%% *}
     case $n in '' | *[!0-9]* | ??????????????*) n=0 ;; esac
@@ -65,13 +65,13 @@ if [ "$now" = "$seen" ]; then
     printf '%s\n%-95s\n' "$claim" "$t $t $(cat /proc/sys/kernel/random/boot_id) running ${up%.*}" >"$h/holder.new"
     if [ -n "$over" ]; then mkdir -p -m 700 -- "$h/$over"; fi
     for run in "$h"/*/; do
-        if [ "$run" != "$h/$own/" ] && [ -d "$run" ] && [ ! -e "${run}later" ]; then echo "$own" >"${run}later.new"; fi
+        if [ "$run" != "$h/$own/" ] && [ -d "$run" ] && [ ! -e "$run$later" ]; then echo "$own" >"$run$later.new"; fi
     done
     sync "$h/epoch.new" "$h/holder.new"
     # The epoch goes first: an old holder is shut out before a new one is named.
     mv -fT -- "$h/epoch.new" "$h/epoch"
     mv -fT -- "$h/holder.new" "$h/holder"
-    for new in "$h"/*/later.new; do
+    for new in "$h"/*/"$later.new"; do
         if [ -e "$new" ]; then sync "$new"; mv -fT -- "$new" "${new%.new}"; sync "${new%/*}"; fi
     done
     sync "$h"

@@ -38,6 +38,19 @@ use shell::script;
 /// drctl's folder on the target.
 pub const HOME: &str = "/var/lib/drctl";
 
+/// drctl's own names in a run's folder, beside the folders of its steps: no step is called so.
+pub(crate) const OWN_NAMES: [&str; 5] = [UPLOADS, PASSING, BUSY, LATER, KUBELET_BEFORE];
+/// What has arrived of large files.
+const UPLOADS: &str = "uploads";
+/// See [`Target::passing_folder`].
+const PASSING: &str = "passing";
+/// What scripts that change files hold while they run.
+const BUSY: &str = "busy";
+/// Names the run that came after this one.
+const LATER: &str = "later";
+/// What the host's kubelet and pods were before `kubeadm init`.
+pub(crate) const KUBELET_BEFORE: &str = "kubelet-before";
+
 /// What a script that lost the lock ends with.
 const LOST_LOCK: i32 = 75;
 /// What a script that finds something unsafe ends with.
@@ -103,7 +116,7 @@ impl Target {
 
     /// The run's folder for what no rollback needs: it goes when the run ends well.
     pub fn passing_folder(&self) -> String {
-        format!("{}/passing", self.run_folder())
+        format!("{}/{PASSING}", self.run_folder())
     }
 
     /// What is made next to a path, to become it; [`Target::put_back`] clears it away.

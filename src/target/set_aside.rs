@@ -8,7 +8,7 @@
 use std::fmt::Write;
 
 use super::files::{WAY, check_path};
-use super::{Target, TargetError, component, quote, script};
+use super::{BUSY, LATER, Target, TargetError, UPLOADS, component, quote, script};
 
 /// A path that a step may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,15 +136,16 @@ impl Target {
     /// Removes what only the run itself needed; what is set aside stays.
     pub async fn tidy(&self) -> Result<(), TargetError> {
         // A run whose steps kept and sent nothing has no folder.
-        let body = "rm -rf -- \"$passing\" \"$run/uploads\" || exit\n[ ! -d \"$run\" ] || sync -f \"$run\"";
-        let values = [("passing", self.passing_folder()), ("run", self.run_folder())];
+        let body = "rm -rf -- \"$passing\" \"$uploads\" || exit\n[ ! -d \"$run\" ] || sync -f \"$run\"";
+        let run = self.run_folder();
+        let values = [("passing", self.passing_folder()), ("uploads", format!("{run}/{UPLOADS}")), ("run", run)];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         self.change("remove what only the run needed", &script(&values, body)).await.map(drop)
     }
 
     /// Removes the run's folder, once all of it is put back: for the runs before it, it never was.
     pub async fn discard(&self) -> Result<(), TargetError> {
-        let values = [("run", self.run_folder())];
+        let values = [("run", self.run_folder()), ("later", LATER.to_owned())];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
         let body = include_str!("discard.sh");
         self.change("remove the run's folder", &script(&values, body)).await.map(drop)
@@ -154,7 +155,7 @@ impl Target {
         let values = [
             ("aside", format!("{}/aside", self.step_folder(step))),
             ("hidden", self.hidden(step)),
-            ("busy", format!("{}/busy", self.run_folder())),
+            ("busy", format!("{}/{BUSY}", self.run_folder())),
         ];
         script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), &format!("{WAY}{body}"))
     }

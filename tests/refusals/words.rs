@@ -115,6 +115,22 @@ fn a_step_that_names_nothing() {
 }
 
 #[test]
+fn a_late_step_that_needs_what_is_not_there() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let mut site = Site::new(&lab, &host);
+    site.playbook
+        .push_str("\n[[step]]\nname = \"late\"\naction = \"command\"\nrun = \"echo ${target.etcdutl_version}\"\n");
+    assert_snapshot!(site.refusal(3), @r#"
+    [time] reading the snapshots, the certificate authorities and the target
+      ERROR step `late`: `${target.etcdutl_version}` has no value [no-value]
+            -> see to what it comes from, or let the step run only `when = "target.etcdutl_version"`
+    error: 1 error; the target was not touched: no-value
+      help: what to do is said with each of them
+    "#);
+}
+
+#[test]
 fn an_accepted_finding_that_there_is_not() {
     let lab = Lab::new();
     let host = lab.host("target", "light", ADDRESS, &[]);

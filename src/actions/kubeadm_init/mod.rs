@@ -13,7 +13,7 @@ use super::command::end_in_words;
 use super::control_plane::Node;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
 use crate::snapshot::Claims;
-use crate::target::{APPLY, Job, Keep, Owner, Payload, Place, quote};
+use crate::target::{APPLY, Job, KUBELET_BEFORE, Keep, Owner, Payload, Place, quote};
 use crate::text::{Text, Values};
 use config::{Config, Origin};
 
@@ -181,7 +181,7 @@ impl KubeadmInit {
 
 /// What the host's kubelet and pods were before the first attempt.
 fn before(cx: &Context<'_>) -> String {
-    format!("{}/kubelet-before", cx.target.run_folder())
+    format!("{}/{KUBELET_BEFORE}", cx.target.run_folder())
 }
 
 fn node(cx: &Context<'_>) -> Result<Node, ActionError> {

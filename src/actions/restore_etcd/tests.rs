@@ -21,11 +21,12 @@ use crate::transport::Local;
 #[derive(Debug)]
 struct Silent;
 
+#[async_trait]
 impl Tell for Silent {
     fn output(&self, _: &str) {}
     fn bytes(&self, _: u64, _: u64) {}
     fn note(&self, _: &str) {}
-    fn confirm(&self, _: &str) -> Option<bool> {
+    async fn confirm(&self, _: &str) -> Option<bool> {
         None
     }
 }
