@@ -31,6 +31,7 @@ fn a_lost_control_plane_comes_back() {
     let backup = lab.backup();
     let host = lab.host("target", "kube", ADDRESS, &["--hostname", "master"]);
     let inventory = lab.inventory(&host, "root", &backup);
+    was_a_node_of_another_cluster(&host);
 
     let ran = lab.drctl(&["restore", "--inventory", &inventory, "--yes"]).expect(0);
     assert!(ran.stderr.contains("RTO"), "{}", ran.stderr);
@@ -62,11 +63,24 @@ fn a_lost_control_plane_comes_back() {
     // The taint that the operator had removed is not back.
     assert_eq!(lab.kubectl(&backup, &["get", "node", "master", "-o", "jsonpath={.spec.taints}"]), "");
 
+    // The kubelet goes by the certificate that the restored cluster's CA signed.
+    let asked = host.sh("kubectl --kubeconfig /etc/kubernetes/kubelet.conf get node master -o name");
+    assert_eq!(asked.trim(), "node/master");
+
     cron_jobs_are_taken(&lab, &backup, &inventory);
 
     let shown = lab.drctl(&["show", &lab.run_id()]).expect(0).stdout;
     assert!(shown.contains("state    restored"), "{shown}");
     lab.drctl(&["rollback", &lab.run_id(), "--yes"]).expect(2);
+}
+
+/// A client certificate of the kubelet that is good for years, and that the restored cluster knows nothing of.
+fn was_a_node_of_another_cluster(host: &Host<'_>) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate");
+    let plant = "mkdir -p /var/lib/kubelet/pki && cd /var/lib/kubelet/pki && umask 077 && cat >kubelet-client-1.pem && \
+                 ln -s kubelet-client-1.pem kubelet-client-current.pem";
+    host.sh_with(plant, &(certificate.pem() + &key.serialize_pem()));
 }
 
 /// Every `CronJob` that drctl makes is what the API server takes, with every field known to it. Kubernetes 1.20 has the kind in

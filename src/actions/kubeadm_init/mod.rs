@@ -21,7 +21,8 @@ use config::{Config, Origin};
 ///
 /// The configuration is the inventory's, else the one that the snapshot holds, else kubeadm's
 /// defaults; node name, address and the taints that the node had are added to it. What an older
-/// life left of leaf certificates, kubeconfigs and manifests is cleared first; what was there is kept.
+/// life left of leaf certificates, kubeconfigs and manifests is cleared first, the kubelet's client
+/// certificates among them; what was there is kept.
 ///
 /// ```toml
 /// [[step]]
@@ -92,8 +93,9 @@ impl Action for KubeadmInit {
 
     fn set_aside(&self, _: &Context<'_>) -> Result<SetAside, ActionError> {
         let kept = ["/etc/kubernetes", "/var/lib/kubelet"];
-        // kubeadm writes through links that an owner made of these.
-        let linked = ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd"];
+        // kubeadm writes, and old certificates are removed, through links that an owner made of these.
+        let linked =
+            ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"];
         let leads = kept.iter().chain(&linked).map(|path| Keep::linked(*path));
         Ok(SetAside::Paths(kept.iter().map(|path| Keep::copied(*path)).chain(leads).collect()))
     }
