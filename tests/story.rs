@@ -110,7 +110,8 @@ fn cron_jobs_are_taken(lab: &Lab, backup: &Path, inventory: &str) {
     }
 }
 
-/// The backup's data with two more API servers that once lived: one whose lease etcd has lost, and one whose lease runs.
+/// The backup's data with two more API servers that once lived, one whose lease etcd has lost and one whose lease runs, and
+/// with a kubelet and a kube-proxy that are not configured by default.
 fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
     let host = lab.host("origin", "light", "10.77.0.30", &["--etcd", "3.4"]);
     let snapshots = std::fs::read_dir(backup.join("snapshots")).expect("the backup's snapshots");
@@ -118,7 +119,7 @@ fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
     std::fs::copy(saved, format!("{}/root/snapshot.db", host.field("merged"))).expect("the snapshot");
     host.sh("rm -rf /var/lib/etcd; ETCDCTL_API=3 etcdctl snapshot restore /root/snapshot.db --data-dir /var/lib/etcd");
     host.sh(&daemon("3.4", PLAIN));
-    // Addresses of equal length: the values are encoded with their lengths.
+    // Texts of equal length: the values are encoded with their lengths.
     host.sh(
         "set -e; export ETCDCTL_API=3 LC_ALL=C; at=/registry/masterleases
          n=0; until etcdctl get $at/10.77.0.10 --print-value-only >/root/value 2>/dev/null; do n=$((n + 1)); [ $n -lt 50 ]; sleep 0.1; done
@@ -126,6 +127,11 @@ fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
          sed 's/10\\.77\\.0\\.10/10.77.9.99/' /root/value | etcdctl put $at/10.77.9.99
          lease=$(etcdctl lease grant 15 | cut -d' ' -f2)
          sed 's/10\\.77\\.0\\.10/10.77.8.88/' /root/value | etcdctl put --lease=$lease $at/10.77.8.88
+         for map in kubelet-config-1.20/evictionPressureTransitionPeriod kube-proxy/configSyncPeriod; do
+             at=/registry/configmaps/kube-system/${map%/*}
+             etcdctl get $at --print-value-only >/root/value; truncate -s -1 /root/value
+             grep -q \"${map#*/}: 0s\" /root/value; sed \"s/${map#*/}: 0s/${map#*/}: 9s/\" /root/value | etcdctl put $at
+         done
          etcdctl snapshot save /root/planted.db",
     );
     let folder = lab.dir.path().join("snapshots");
@@ -186,4 +192,13 @@ fn api_servers_that_are_gone_are_not_led_to() {
         ["-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "jsonpath={.data.ClusterConfiguration}"];
     let before = std::fs::read_to_string(backup.join("kubeadm-config.yaml")).expect("the configuration of before");
     assert_eq!(lab.kubectl(&backup, &held).trim(), before.trim());
+    for (map, key, set) in [
+        ("kubelet-config-1.20", "kubelet", "evictionPressureTransitionPeriod: 9s"),
+        ("kube-proxy", "config\\.conf", "configSyncPeriod: 9s"),
+    ] {
+        let path = format!("jsonpath={{.data.{key}}}");
+        let now = lab.kubectl(&backup, &["-n", "kube-system", "get", "configmap", map, "-o", &path]);
+        assert!(now.contains(set), "{now}");
+    }
+    host.sh("grep -qx 'evictionPressureTransitionPeriod: 9s' /var/lib/kubelet/config.yaml");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::documents::Documents;
 use crate::actions::control_plane::Node;
 use crate::inventory::Inventory;
-use crate::snapshot::{ClaimedNode, Claims};
+use crate::snapshot::{ClaimedNode, Claims, ComponentConfiguration};
 
 /// A file of configuration documents.
 #[derive(Debug)]
@@ -59,16 +59,40 @@ impl Config {
         Ok(Self { text, documents, origin })
     }
 
-    /// The same with the node, unless it says itself which node is meant.
-    pub(super) fn for_node(self, node: &Node, claims: Option<&Claims>) -> Self {
-        if self.documents.has("InitConfiguration") {
-            return self;
+    /// The same with the node, unless it says itself which node is meant, and with what kubeadm would overwrite otherwise.
+    pub(super) fn complete(mut self, node: &Node, claims: Option<&Claims>) -> Self {
+        if !self.documents.has("InitConfiguration") {
+            let version = self.documents.version().unwrap_or(OLDEST);
+            let before = claims.and_then(|claims| claims.nodes.iter().find(|known| known.name == node.name));
+            self.append(&init_configuration(version, node, before));
         }
-        let version = self.documents.version().unwrap_or(OLDEST);
-        let before = claims.and_then(|claims| claims.nodes.iter().find(|known| known.name == node.name));
-        let init = init_configuration(version, node, before);
-        Self { text: format!("{}\n---\n{init}\n", self.text.trim_end()), ..self }
+        for (_, component) in components(self.origin, claims) {
+            if let ComponentConfiguration::Yaml(yaml) = component {
+                self.append(yaml);
+            }
+        }
+        self
     }
+
+    fn append(&mut self, document: &str) {
+        self.text = format!("{}\n---\n{}\n", self.text.trim_end(), document.trim());
+    }
+}
+
+/// Whose configuration kubeadm makes anew unless it is given one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Component {
+    Kubelet,
+    KubeProxy,
+}
+
+/// What the snapshot says of the components. Whoever gives a configuration of their own means all of it.
+pub(super) fn components(origin: Origin, claims: Option<&Claims>) -> Vec<(Component, &ComponentConfiguration)> {
+    let Some(claims) = claims.filter(|_| origin == Origin::Snapshot) else { return Vec::new() };
+    vec![
+        (Component::Kubelet, &claims.kubelet_configuration),
+        (Component::KubeProxy, &claims.kube_proxy_configuration),
+    ]
 }
 
 fn given(inventory: &Inventory) -> Result<Option<String>, String> {
@@ -145,6 +169,45 @@ mod tests {
     }
 
     #[test]
+    fn the_kubelets_and_kube_proxys_configuration_come_along() {
+        let node = Node { name: "m".to_owned(), address: "10.0.0.1".to_owned() };
+        let yaml = |text: &str| ComponentConfiguration::Yaml(text.to_owned());
+        let mut claims = Claims {
+            kubelet_configuration: yaml(
+                "apiVersion: kubelet.config.k8s.io/v1beta1\ncgroupDriver: systemd\nkind: KubeletConfiguration\n",
+            ),
+            kube_proxy_configuration: yaml(
+                "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n",
+            ),
+            ..Claims::default()
+        };
+        let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n";
+        let complete = |origin: Origin, claims: &Claims| {
+            let config = Config { text: text.to_owned(), documents: Documents::read(text).unwrap(), origin };
+            config.complete(&node, Some(claims)).text
+        };
+        let given = complete(Origin::Snapshot, &claims);
+        insta::assert_snapshot!(given, @r#"
+        apiVersion: kubeadm.k8s.io/v1beta3
+        kind: ClusterConfiguration
+        ---
+        {"apiVersion":"kubeadm.k8s.io/v1beta3","kind":"InitConfiguration","localAPIEndpoint":{"advertiseAddress":"10.0.0.1"},"nodeRegistration":{"name":"m"}}
+        ---
+        apiVersion: kubelet.config.k8s.io/v1beta1
+        cgroupDriver: systemd
+        kind: KubeletConfiguration
+        ---
+        apiVersion: kubeproxy.config.k8s.io/v1alpha1
+        kind: KubeProxyConfiguration
+        mode: ipvs
+        "#);
+        assert!(Documents::read(&given).unwrap().has("KubeProxyConfiguration"));
+        assert!(!complete(Origin::Inventory, &claims).contains("ipvs"), "the inventory's is all of it");
+        claims.kube_proxy_configuration = ComponentConfiguration::Absent;
+        assert!(!complete(Origin::Snapshot, &claims).contains("KubeProxyConfiguration"));
+    }
+
+    #[test]
     fn the_node_is_added_unless_it_is_named() {
         let node = Node { name: "m".to_owned(), address: "10.0.0.1".to_owned() };
         let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n";
@@ -153,11 +216,11 @@ mod tests {
             documents: Documents::read(text).unwrap(),
             origin: Origin::Inventory,
         };
-        let added = config(text).for_node(&node, None);
+        let added = config(text).complete(&node, None);
         let read = Documents::read(&added.text).unwrap();
         assert_eq!(read.version(), Some("kubeadm.k8s.io/v1beta3"));
         assert_eq!((read.node_name.as_deref(), read.advertise_address.as_deref()), (Some("m"), Some("10.0.0.1")));
         let named = format!("{text}---\napiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n");
-        assert_eq!(config(&named).for_node(&node, None).text, named);
+        assert_eq!(config(&named).complete(&node, None).text, named);
     }
 }

@@ -12,15 +12,16 @@ use serde::Deserialize;
 use super::command::end_in_words;
 use super::control_plane::Node;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::snapshot::Claims;
+use crate::snapshot::{Claims, ComponentConfiguration};
 use crate::target::{APPLY, Job, Keep, Owner, Payload, Place, quote};
 use crate::text::{Text, Values};
-use config::{Config, Origin};
+use config::{Component, Config, Origin, components};
 
 /// Runs `kubeadm init` with the cluster's own configuration, as a job that outlives the connection.
 ///
 /// The configuration is the inventory's, else the one that the snapshot holds, else kubeadm's
-/// defaults; node name, address and the taints that the node had are added to it. What an older
+/// defaults; node name, address and the taints that the node had are added to it, and to the snapshot's
+/// the configurations of the kubelet and kube-proxy that the snapshot holds. What an older
 /// life left of leaf certificates, kubeconfigs and manifests is cleared first, the kubelet's client
 /// certificates among them; what was there is kept.
 ///
@@ -48,7 +49,9 @@ pub(super) struct KubeadmInit {
 }
 
 /// What starts them.
-const CONTROLLERS: &str = "control-plane/controller-manager,control-plane/scheduler";
+const CONTROLLERS: [&str; 2] = ["control-plane/controller-manager", "control-plane/scheduler"];
+/// What would bring back a kube-proxy to a cluster that works without.
+const KUBE_PROXY: &str = "addon/kube-proxy";
 
 fn data_is_there() -> Vec<String> {
     vec!["DirAvailable--var-lib-etcd".to_owned()]
@@ -71,13 +74,15 @@ impl Action for KubeadmInit {
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
         let node = Node::planned(cx);
-        let configuration = cx.snapshot.and_then(|chosen| self.held(&chosen.claims));
-        let from = match Origin::of(cx.inventory, configuration) {
+        let claims = cx.snapshot.map(|chosen| &chosen.claims);
+        let origin = Origin::of(cx.inventory, claims.and_then(|claims| self.held(claims)));
+        let from = match origin {
             Origin::Inventory => "the inventory's configuration",
             Origin::Snapshot => "the configuration that the snapshot holds",
             Origin::Defaults => "kubeadm's defaults: what the restored cluster was configured with is overwritten",
         };
         let mut details = vec![format!("with {from}")];
+        details.extend(components(origin, claims).into_iter().filter_map(|(whose, said)| otherwise(whose, said)));
         if !self.controllers {
             details.push("without controller-manager and scheduler".to_owned());
         }
@@ -115,10 +120,10 @@ impl Action for KubeadmInit {
         let node = node(cx)?;
         let local = |reason: String| ActionError::Local { what: "read kubeadm's configuration".to_owned(), reason };
         let claims = &cx.snapshot.claims;
-        let config = Config::of(cx.inventory, self.held(claims)).map_err(local)?.for_node(&node, Some(claims));
+        let config = Config::of(cx.inventory, self.held(claims)).map_err(local)?.complete(&node, Some(claims));
         let place = Place { to: format!("{}/kubeadm.yaml", cx.target.run_folder()), mode: 0o600, owner: Owner::root() };
         cx.target.place(Payload::Bytes(config.text.as_bytes()), &place, &|_, _| ()).await?;
-        let command = self.script(cx, &place.to)?;
+        let command = self.script(cx, &place.to, config.origin)?;
         let job =
             Job { step: cx.step, attempt: cx.attempt, part: APPLY, command: &command, limit: cx.limit, again: false };
         let end = cx.target.job(job, &|line| cx.tell.output(line), cx.stop).await?;
@@ -156,14 +161,27 @@ impl KubeadmInit {
         claims.configuration.as_ref().filter(|_| self.config_from_snapshot)
     }
 
-    fn script(&self, cx: &Context<'_>, config: &str) -> Result<String, ActionError> {
+    /// The phases of `kubeadm init` that would start what the cluster has not, or is not to have.
+    fn skipped(&self, origin: Origin, claims: &Claims) -> Vec<&'static str> {
+        let mut phases = Vec::new();
+        if !self.controllers {
+            phases.extend(CONTROLLERS);
+        }
+        if components(origin, Some(claims)).contains(&(Component::KubeProxy, &ComponentConfiguration::Absent)) {
+            phases.push(KUBE_PROXY);
+        }
+        phases
+    }
+
+    fn script(&self, cx: &Context<'_>, config: &str, origin: Origin) -> Result<String, ActionError> {
         let mut arguments = format!(
             "--config {} --skip-token-print --ignore-preflight-errors={}",
             quote(config),
             quote(self.ignore_preflight_errors.join(","))
         );
-        if !self.controllers {
-            arguments.push_str(&format!(" --skip-phases={CONTROLLERS}"));
+        let skipped = self.skipped(origin, &cx.snapshot.claims);
+        if !skipped.is_empty() {
+            arguments.push_str(&format!(" --skip-phases={}", skipped.join(",")));
         }
         for text in &self.extra_args {
             arguments.push(' ');
@@ -181,6 +199,23 @@ impl KubeadmInit {
     }
 }
 
+/// How a component will be other than a configuration in the snapshot would make it.
+fn otherwise(whose: Component, said: &ComponentConfiguration) -> Option<String> {
+    let name = match whose {
+        Component::Kubelet => "the kubelet",
+        Component::KubeProxy => "kube-proxy",
+    };
+    let why = match said {
+        ComponentConfiguration::Yaml(_) => return None,
+        ComponentConfiguration::Absent if whose == Component::KubeProxy => {
+            return Some("without kube-proxy: the snapshot holds no configuration of it".to_owned());
+        }
+        ComponentConfiguration::Absent => "the snapshot holds none",
+        ComponentConfiguration::Unknown => "the snapshot's cannot be read",
+    };
+    Some(format!("with kubeadm's default configuration of {name}, which overwrites the cluster's: {why}"))
+}
+
 /// What the host's kubelet and pods were before the first attempt.
 fn before(cx: &Context<'_>) -> String {
     format!("{}/kubelet-before", cx.target.run_folder())
@@ -192,4 +227,50 @@ fn node(cx: &Context<'_>) -> Result<Node, ActionError> {
         expected: "one that the API server could advertise".to_owned(),
         found: "none".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(parameters: &str) -> KubeadmInit {
+        toml::from_str(parameters).unwrap()
+    }
+
+    fn claims(kube_proxy_configuration: ComponentConfiguration) -> Claims {
+        Claims { kube_proxy_configuration, ..Claims::default() }
+    }
+
+    #[test]
+    fn kube_proxy_does_not_come_to_a_cluster_without_it() {
+        let of = |said, origin| action("").skipped(origin, &claims(said));
+        let yaml = ComponentConfiguration::Yaml("mode: ipvs".to_owned());
+        assert_eq!(of(ComponentConfiguration::Absent, Origin::Snapshot), ["addon/kube-proxy"]);
+        for (said, origin) in [
+            (yaml, Origin::Snapshot),
+            (ComponentConfiguration::Unknown, Origin::Snapshot),
+            (ComponentConfiguration::Absent, Origin::Inventory),
+            (ComponentConfiguration::Absent, Origin::Defaults),
+        ] {
+            assert!(of(said.clone(), origin).is_empty(), "{said:?} {origin:?}");
+        }
+        assert_eq!(
+            action("controllers = false").skipped(Origin::Snapshot, &claims(ComponentConfiguration::Absent)).join(","),
+            "control-plane/controller-manager,control-plane/scheduler,addon/kube-proxy"
+        );
+    }
+
+    #[test]
+    fn the_plan_tells_what_is_not_the_clusters_own() {
+        let of = |whose, said: ComponentConfiguration| otherwise(whose, &said).unwrap_or_default();
+        assert_eq!(of(Component::Kubelet, ComponentConfiguration::Yaml(String::new())), "");
+        assert_eq!(
+            of(Component::KubeProxy, ComponentConfiguration::Absent),
+            "without kube-proxy: the snapshot holds no configuration of it"
+        );
+        assert_eq!(
+            of(Component::Kubelet, ComponentConfiguration::Unknown),
+            "with kubeadm's default configuration of the kubelet, which overwrites the cluster's: the snapshot's cannot be read"
+        );
+    }
 }

@@ -20,7 +20,7 @@ use super::kubernetes::{Cipher, NodeAddress, Taint};
 use crate::inventory::Secret;
 
 pub use authorities::{Authority, Witness};
-pub use kubeadm::ClusterConfiguration;
+pub use kubeadm::{ClusterConfiguration, ComponentConfiguration};
 
 use gather::Gathering;
 
@@ -44,6 +44,10 @@ pub struct Knowledge {
     pub server: Option<String>,
     /// What kubeadm was told.
     pub configuration: Option<ClusterConfiguration>,
+    /// The kubelets' configuration.
+    pub kubelet_configuration: ComponentConfiguration,
+    /// kube-proxy's configuration.
+    pub kube_proxy_configuration: ComponentConfiguration,
     /// The nodes, by name.
     pub nodes: Vec<Node>,
     /// The addresses of the API servers that were alive.
