@@ -54,6 +54,9 @@ pub struct Claims {
     /// The addresses of the API servers that were alive: the names of `/registry/masterleases/*`.
     #[serde(default)]
     pub api_servers: Vec<String>,
+    /// The port that they listened on.
+    #[serde(default)]
+    pub api_port: Option<u16>,
     /// The members of the etcd cluster.
     #[serde(default)]
     pub members: Vec<Member>,
@@ -108,6 +111,7 @@ impl From<&Knowledge> for Claims {
             server: knowledge.server.clone(),
             certificate_names: configuration.map(|found| found.cert_sans.clone()).unwrap_or_default(),
             api_servers: knowledge.api_servers.clone(),
+            api_port: knowledge.api_port,
             members: knowledge.etcd.members.clone(),
             newest_change: knowledge.newest_change().map(|change| change.time),
             encrypted: knowledge.encrypted.clone(),

@@ -57,6 +57,7 @@ fn a_real_control_plane_is_known() {
     assert_eq!(known.kubernetes_version(), Some(cluster["KUBERNETES_VERSION"].as_str()));
     assert_eq!(known.server, Some(format!("https://{}:6443", cluster["IP"])));
     assert_eq!(known.api_servers, [cluster["IP"].clone()]);
+    assert_eq!(known.api_port, Some(6443));
     let configuration = known.configuration.as_ref().unwrap();
     assert_eq!(configuration.yaml.trim_end(), backup.text("kubeadm-config.yaml").trim_end());
     assert_eq!(configuration.etcd_data_dir.as_deref(), Some("/var/lib/etcd"));
@@ -152,7 +153,7 @@ fn kubelet_configuration(period: &str) -> serde_json::Value {
 }
 
 /// What Kubernetes 1.11 left, stored as JSON, with one object that is broken.
-fn older_objects() -> [(&'static str, serde_json::Value); 7] {
+fn older_objects() -> [(&'static str, serde_json::Value); 8] {
     let leader = r#"{"holderIdentity":"m","leaseDurationSeconds":15,"renewTime":"2018-05-24T21:54:01Z"}"#;
     let configuration = "apiVersion: kubeadm.k8s.io/v1alpha2\nkind: MasterConfiguration\nkubernetesVersion: v1.11.0\n\
         clusterName: old\napi: {advertiseAddress: 10.0.0.1, controlPlaneEndpoint: api.example}\n\
@@ -176,6 +177,10 @@ fn older_objects() -> [(&'static str, serde_json::Value); 7] {
             serde_json::json!({
                 "metadata": {"name": "kube-controller-manager", "annotations": {"control-plane.alpha.kubernetes.io/leader": leader}},
             }),
+        ),
+        (
+            "services/endpoints/default/kubernetes",
+            serde_json::json!({"subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"name": "https", "port": 8443}]}]}),
         ),
         ("configmaps/kube-system/kubeadm-config", serde_json::json!({"data": {"MasterConfiguration": configuration}})),
         ("configmaps/kube-system/kubelet-config-1.9", kubelet_configuration("9s")),
@@ -206,6 +211,7 @@ async fn an_older_cluster_with_encrypted_secrets() {
     assert_eq!(known.kube_system_uid.as_deref(), Some("u-1"));
     assert_eq!(known.kubernetes_version(), Some("v1.11.0"));
     assert_eq!(known.cluster_name(), Some("old"));
+    assert_eq!(known.api_port, None, "no API server registered itself");
     let configuration = known.configuration.as_ref().unwrap();
     assert_eq!(configuration.kind, "MasterConfiguration");
     assert_eq!(configuration.control_plane_endpoint.as_deref(), Some("api.example"));

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::documents::Documents;
 use crate::actions::control_plane::Node;
 use crate::inventory::Inventory;
-use crate::snapshot::{ClaimedNode, Claims, ComponentConfiguration};
+use crate::snapshot::{Claims, ComponentConfiguration};
 
 /// A file of configuration documents.
 #[derive(Debug)]
@@ -63,8 +63,7 @@ impl Config {
     pub(super) fn complete(mut self, node: &Node, claims: Option<&Claims>) -> Self {
         if !self.documents.has("InitConfiguration") {
             let version = self.documents.version().unwrap_or(OLDEST);
-            let before = claims.and_then(|claims| claims.nodes.iter().find(|known| known.name == node.name));
-            self.append(&init_configuration(version, node, before));
+            self.append(&init_configuration(version, node, claims));
         }
         for (_, component) in components(self.origin, claims) {
             if let ComponentConfiguration::Yaml(yaml) = component {
@@ -115,13 +114,18 @@ fn defaults(inventory: &Inventory) -> String {
 }
 
 /// JSON is YAML. With no `taints` at all kubeadm adds its own, even when the operator had removed them.
-fn init_configuration(version: &str, node: &Node, before: Option<&ClaimedNode>) -> String {
+fn init_configuration(version: &str, node: &Node, claims: Option<&Claims>) -> String {
+    let before = claims.and_then(|claims| claims.nodes.iter().find(|known| known.name == node.name));
     let mut init = json!({
         "apiVersion": version,
         "kind": "InitConfiguration",
         "localAPIEndpoint": {"advertiseAddress": node.address},
         "nodeRegistration": {"name": node.name},
     });
+    // No ClusterConfiguration has it, and nodes and load balancers lead there.
+    if let Some(port) = claims.and_then(|claims| claims.api_port) {
+        init["localAPIEndpoint"]["bindPort"] = json!(port);
+    }
     if let Some(before) = before.filter(|before| before.control_plane) {
         let taints: Vec<_> = before.taints.iter().filter_map(|taint| taint_of(taint)).collect();
         init["nodeRegistration"]["taints"] = json!(taints);
@@ -144,9 +148,14 @@ fn taint_of(taint: &str) -> Option<serde_json::Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::ClaimedNode;
+
+    fn init(node: &Node, claims: &Claims) -> serde_json::Value {
+        serde_json::from_str(&init_configuration(OLDEST, node, Some(claims))).unwrap()
+    }
 
     #[test]
-    fn the_node_keeps_its_name_address_and_taints() {
+    fn the_node_keeps_its_name_address_port_and_taints() {
         let node = Node { name: "master".to_owned(), address: "10.0.0.1".to_owned() };
         let before = ClaimedNode {
             name: "master".to_owned(),
@@ -154,18 +163,19 @@ mod tests {
             taints: vec!["a/b=c:NoExecute".to_owned(), "node.kubernetes.io/unreachable:NoExecute".to_owned()],
             ..ClaimedNode::default()
         };
-        let init: serde_json::Value = serde_json::from_str(&init_configuration(OLDEST, &node, Some(&before))).unwrap();
+        let init = init(&node, &Claims { nodes: vec![before], api_port: Some(8443), ..Claims::default() });
         assert_eq!(init["nodeRegistration"]["taints"], json!([{"key": "a/b", "value": "c", "effect": "NoExecute"}]));
         assert_eq!(init["nodeRegistration"]["name"], "master");
-        assert_eq!(init["localAPIEndpoint"]["advertiseAddress"], "10.0.0.1");
+        assert_eq!(init["localAPIEndpoint"], json!({"advertiseAddress": "10.0.0.1", "bindPort": 8443}));
     }
 
     #[test]
     fn a_node_that_had_no_taints_gets_none() {
         let node = Node { name: "m".to_owned(), address: "10.0.0.1".to_owned() };
         let before = ClaimedNode { name: "m".to_owned(), control_plane: true, ..ClaimedNode::default() };
-        let init: serde_json::Value = serde_json::from_str(&init_configuration(OLDEST, &node, Some(&before))).unwrap();
+        let init = init(&node, &Claims { nodes: vec![before], ..Claims::default() });
         assert_eq!(init["nodeRegistration"]["taints"], json!([]));
+        assert_eq!(init["localAPIEndpoint"], json!({"advertiseAddress": "10.0.0.1"}), "the port is kubeadm's to choose");
     }
 
     #[test]

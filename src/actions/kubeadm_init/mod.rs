@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::command::end_in_words;
 use super::control_plane::Node;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use crate::kube::secure_port;
 use crate::snapshot::{Claims, ComponentConfiguration};
 use crate::target::{APPLY, Job, Keep, Owner, Payload, Place, quote};
 use crate::text::{Text, Values};
@@ -20,8 +21,8 @@ use config::{Component, Config, Origin, components};
 /// Runs `kubeadm init` with the cluster's own configuration, as a job that outlives the connection.
 ///
 /// The configuration is the inventory's, else the one that the snapshot holds, else kubeadm's
-/// defaults; node name, address and the taints that the node had are added to it, and to the snapshot's
-/// the configurations of the kubelet and kube-proxy that the snapshot holds. What an older
+/// defaults; node name, address, port and the taints that the node had are added to it, and to the
+/// snapshot's the configurations of the kubelet and kube-proxy that the snapshot holds. What an older
 /// life left of leaf certificates, kubeconfigs and manifests is cleared first, the kubelet's client
 /// certificates among them; what was there is kept.
 ///
@@ -48,6 +49,8 @@ pub(super) struct KubeadmInit {
     controllers: bool,
 }
 
+/// What kubeadm has the API server listen on unless it is told otherwise.
+const API_PORT: u16 = 6443;
 /// What starts them.
 const CONTROLLERS: [&str; 2] = ["control-plane/controller-manager", "control-plane/scheduler"];
 /// What would bring back a kube-proxy to a cluster that works without.
@@ -63,7 +66,7 @@ fn yes() -> bool {
 
 impl Declared for KubeadmInit {
     const NAME: &'static str = "kubeadm_init";
-    const OUTPUTS: &'static [&'static str] = &["node_name", "config"];
+    const OUTPUTS: &'static [&'static str] = &["node_name", "config", "api_port"];
 }
 
 #[async_trait]
@@ -88,6 +91,10 @@ impl Action for KubeadmInit {
         }
         if let Some(node) = node {
             details.push(format!("as node {} at {}", node.name, node.address));
+        }
+        let port = claims.filter(|_| origin != Origin::Inventory).and_then(|claims| claims.api_port);
+        if let Some(port) = port.filter(|port| *port != API_PORT) {
+            details.push(format!("with the API server on port {port}, as the snapshot has it"));
         }
         Description {
             summary: format!("run `kubeadm init --ignore-preflight-errors={}`", self.ignore_preflight_errors.join(",")),
@@ -135,10 +142,12 @@ impl Action for KubeadmInit {
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
         let script = format!("controllers={}\n{}", self.controllers, include_str!("verify.sh"));
         let reply = cx.target.look(&script).await?;
+        let said = String::from_utf8_lossy(&reply.stdout);
         if reply.status == 0 {
-            return Ok(Verdict::Took(Values::new()));
+            let port = secure_port(&said).unwrap_or(API_PORT);
+            return Ok(Verdict::Took(Values::from([("api_port".to_owned(), port.to_string())])));
         }
-        Ok(Verdict::DidNot { reason: String::from_utf8_lossy(&reply.stdout).trim().to_owned() })
+        Ok(Verdict::DidNot { reason: said.trim().to_owned() })
     }
 
     /// Files alone don't tell that kubeadm came to its end: without its exit status it is undone and begun again.

@@ -15,7 +15,7 @@ use super::{Change, Clock, Encrypted, Knowledge, Node, Unread};
 use crate::inventory::Secret;
 use crate::snapshot::keyspace::{KeyValue, Store, Walked};
 use crate::snapshot::kubernetes::{
-    AnyObject, Cipher, ConfigMap, Event, Lease, NodeObject, SecretObject, Time, Unreadable, cipher, decode,
+    AnyObject, Cipher, ConfigMap, Endpoints, Event, Lease, NodeObject, SecretObject, Time, Unreadable, cipher, decode,
 };
 use crate::snapshot::object::{LONGEST_KEY, PREFIX, resource};
 
@@ -85,6 +85,7 @@ impl Gathering {
             ["leases", namespace, _] => self.lease(at, namespace, value),
             ["events", _, _] => self.event(at, value),
             ["services", "endpoints", "kube-system", _] => self.leader(at, value),
+            ["services", "endpoints", "default", "kubernetes"] => self.api_port(at, value),
             ["masterleases", address] if self.api_servers.len() < MOST_SERVERS => {
                 self.api_servers.insert(address.to_owned());
             }
@@ -259,6 +260,13 @@ impl Gathering {
         }
     }
 
+    fn api_port(&mut self, at: &str, value: &[u8]) {
+        let Some(endpoints) = self.read::<Endpoints>(at, value) else { return };
+        let ports = endpoints.subsets.into_iter().flat_map(|subset| subset.ports);
+        let port = ports.into_iter().find(|port| port.name == "https").map(|port| port.port);
+        self.known.api_port = port.and_then(|port| port.try_into().ok()).filter(|port| *port != 0);
+    }
+
     fn namespace(&mut self, at: &str, name: &str, value: &[u8]) {
         if self.namespaces.len() < MOST_LISTED {
             self.namespaces.insert(name.to_owned());
@@ -279,7 +287,10 @@ impl Gathering {
 
     pub(super) fn finish(self, Walked { totals, pages }: Walked, etcd: Store) -> Knowledge {
         let encrypted = self.encrypted.into_iter();
+        // API servers that do not register themselves leave it to somebody else where the Service leads.
+        let registered = !self.api_servers.is_empty();
         Knowledge {
+            api_port: self.known.api_port.filter(|_| registered),
             totals,
             pages,
             etcd,

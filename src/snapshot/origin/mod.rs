@@ -52,6 +52,8 @@ pub struct Knowledge {
     pub nodes: Vec<Node>,
     /// The addresses of the API servers that were alive.
     pub api_servers: Vec<String>,
+    /// The port that they listened on.
+    pub api_port: Option<u16>,
     /// The newest time of each clock that left one.
     pub changes: BTreeMap<Clock, Change>,
     /// Objects that are encrypted at rest: without the `EncryptionConfiguration` and its keys they are lost.
