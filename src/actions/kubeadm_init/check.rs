@@ -18,7 +18,7 @@ const LISTS_IMAGES: (u32, u32) = (1, 13);
 impl KubeadmInit {
     pub(super) async fn judge(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let claims = cx.snapshot.map(|chosen| &chosen.claims);
-        let config = match Config::of(cx.inventory, claims.and_then(|claims| self.held(claims))) {
+        let config = match Config::of(cx.inventory, claims.and_then(|claims| self.held(claims)), cx.facts) {
             Ok(config) => config,
             Err(reason) => return vec![unreadable(&reason)],
         };
@@ -37,7 +37,7 @@ impl KubeadmInit {
         let fits = kubeadm.as_ref().is_none_or(|finding| finding.severity != Severity::Error);
         findings.extend(kubeadm);
         if let Some(target) = cx.target.filter(|_| fits) {
-            findings.extend(ask(target, facts, config.complete(&node, claims), claims).await);
+            findings.extend(ask(target, facts, config.complete(&node, claims, facts), claims).await);
         }
         findings
     }
@@ -140,7 +140,7 @@ fn renamed(claims: &Claims, node: &Node) -> Option<Finding> {
 
 /// kubeadm itself says whether it takes the configuration, and which etcd it would run.
 async fn ask(target: &Target, facts: &Facts, config: Config, claims: Option<&Claims>) -> Vec<Finding> {
-    let kubeadm = facts.tools.get("kubeadm").and_then(|tool| crate::version::minor(tool.version.as_deref()?));
+    let kubeadm = versions::of_kubeadm(facts);
     let names_its_version = config.documents.kubernetes_version.as_deref().is_some_and(|version| {
         // Others, such as `stable-1`, are asked for on the internet.
         crate::version::minor(version).is_some()

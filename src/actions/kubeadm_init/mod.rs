@@ -127,7 +127,8 @@ impl Action for KubeadmInit {
         let node = node(cx)?;
         let local = |reason: String| ActionError::Local { what: "read kubeadm's configuration".to_owned(), reason };
         let claims = &cx.snapshot.claims;
-        let config = Config::of(cx.inventory, self.held(claims)).map_err(local)?.complete(&node, Some(claims));
+        let config = Config::of(cx.inventory, self.held(claims), Some(cx.facts)).map_err(local)?;
+        let config = config.complete(&node, Some(claims), cx.facts);
         let place = Place { to: format!("{}/kubeadm.yaml", cx.target.run_folder()), mode: 0o600, owner: Owner::root() };
         cx.target.place(Payload::Bytes(config.text.as_bytes()), &place, &|_, _| ()).await?;
         let command = self.script(cx, &place.to, config.origin)?;
