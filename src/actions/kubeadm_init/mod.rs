@@ -53,6 +53,8 @@ pub(super) struct KubeadmInit {
 const API_PORT: u16 = 6443;
 /// What starts them.
 const CONTROLLERS: [&str; 2] = ["control-plane/controller-manager", "control-plane/scheduler"];
+/// What waits for both of them as well, from this version of kubeadm on; later phases wait for the API server themselves.
+const WAITS_FOR_CONTROLLERS: ((u32, u32), &str) = ((1, 33), "wait-control-plane");
 /// What would bring back a kube-proxy to a cluster that works without.
 const KUBE_PROXY: &str = "addon/kube-proxy";
 
@@ -172,10 +174,12 @@ impl KubeadmInit {
     }
 
     /// The phases of `kubeadm init` that would start what the cluster has not, or is not to have.
-    fn skipped(&self, origin: Origin, claims: &Claims) -> Vec<&'static str> {
+    fn skipped(&self, origin: Origin, claims: &Claims, kubeadm: Option<(u32, u32)>) -> Vec<&'static str> {
         let mut phases = Vec::new();
         if !self.controllers {
+            let (since, waiting) = WAITS_FOR_CONTROLLERS;
             phases.extend(CONTROLLERS);
+            phases.extend(Some(waiting).filter(|_| kubeadm >= Some(since)));
         }
         if components(origin, Some(claims)).contains(&(Component::KubeProxy, &ComponentConfiguration::Absent)) {
             phases.push(KUBE_PROXY);
@@ -189,7 +193,7 @@ impl KubeadmInit {
             quote(config),
             quote(self.ignore_preflight_errors.join(","))
         );
-        let skipped = self.skipped(origin, &cx.snapshot.claims);
+        let skipped = self.skipped(origin, &cx.snapshot.claims, versions::of_kubeadm(cx.facts));
         if !skipped.is_empty() {
             arguments.push_str(&format!(" --skip-phases={}", skipped.join(",")));
         }
@@ -253,7 +257,7 @@ mod tests {
 
     #[test]
     fn kube_proxy_does_not_come_to_a_cluster_without_it() {
-        let of = |said, origin| action("").skipped(origin, &claims(said));
+        let of = |said, origin| action("").skipped(origin, &claims(said), None);
         let yaml = ComponentConfiguration::Yaml("mode: ipvs".to_owned());
         assert_eq!(of(ComponentConfiguration::Absent, Origin::Snapshot), ["addon/kube-proxy"]);
         for (said, origin) in [
@@ -264,10 +268,17 @@ mod tests {
         ] {
             assert!(of(said.clone(), origin).is_empty(), "{said:?} {origin:?}");
         }
-        assert_eq!(
-            action("controllers = false").skipped(Origin::Snapshot, &claims(ComponentConfiguration::Absent)).join(","),
-            "control-plane/controller-manager,control-plane/scheduler,addon/kube-proxy"
-        );
+    }
+
+    #[test]
+    fn nobody_waits_for_controllers_that_are_held_back() {
+        let of = |kubeadm| {
+            let claims = claims(ComponentConfiguration::Absent);
+            action("controllers = false").skipped(Origin::Snapshot, &claims, Some(kubeadm)).join(",")
+        };
+        let both = "control-plane/controller-manager,control-plane/scheduler";
+        assert_eq!(of((1, 32)), format!("{both},addon/kube-proxy"));
+        assert_eq!(of((1, 33)), format!("{both},wait-control-plane,addon/kube-proxy"));
     }
 
     #[test]
