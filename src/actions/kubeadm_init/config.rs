@@ -76,7 +76,8 @@ impl Config {
         }
         for (_, component) in components(self.origin, claims) {
             if let ComponentConfiguration::Yaml(yaml) = component {
-                self.append(yaml);
+                let lines = yaml.lines().filter(|line| *line != OF_THE_HOST);
+                self.append(&lines.collect::<Vec<_>>().join("\n"));
             }
         }
         self
@@ -86,6 +87,10 @@ impl Config {
         self.text = format!("{}\n---\n{}\n", self.text.trim_end(), document.trim());
     }
 }
+
+/// What kubeadm wrote for a host where systemd-resolved runs, and writes again where it does. Elsewhere there is no such file,
+/// and a kubelet that is to read it starts no pod.
+const OF_THE_HOST: &str = "resolvConf: /run/systemd/resolve/resolv.conf";
 
 /// Whose configuration kubeadm makes anew unless it is given one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,10 +102,7 @@ pub(super) enum Component {
 /// What the snapshot says of the components. Whoever gives a configuration of their own means all of it.
 pub(super) fn components(origin: Origin, claims: Option<&Claims>) -> Vec<(Component, &ComponentConfiguration)> {
     let Some(claims) = claims.filter(|_| origin == Origin::Snapshot) else { return Vec::new() };
-    vec![
-        (Component::Kubelet, &claims.kubelet_configuration),
-        (Component::KubeProxy, &claims.kube_proxy_configuration),
-    ]
+    vec![(Component::Kubelet, &claims.kubelet_configuration), (Component::KubeProxy, &claims.kube_proxy_configuration)]
 }
 
 fn given(inventory: &Inventory) -> Result<Option<String>, String> {
@@ -188,7 +190,11 @@ mod tests {
         let before = ClaimedNode { name: "m".to_owned(), control_plane: true, ..ClaimedNode::default() };
         let init = init(&node, &Claims { nodes: vec![before], ..Claims::default() });
         assert_eq!(init["nodeRegistration"]["taints"], json!([]));
-        assert_eq!(init["localAPIEndpoint"], json!({"advertiseAddress": "10.0.0.1"}), "the port is kubeadm's to choose");
+        assert_eq!(
+            init["localAPIEndpoint"],
+            json!({"advertiseAddress": "10.0.0.1"}),
+            "the port is kubeadm's to choose"
+        );
     }
 
     fn with_kubeadm(version: &str) -> Facts {
@@ -224,7 +230,8 @@ mod tests {
         let yaml = |text: &str| ComponentConfiguration::Yaml(text.to_owned());
         let mut claims = Claims {
             kubelet_configuration: yaml(
-                "apiVersion: kubelet.config.k8s.io/v1beta1\ncgroupDriver: systemd\nkind: KubeletConfiguration\n",
+                "apiVersion: kubelet.config.k8s.io/v1beta1\ncgroupDriver: systemd\nkind: KubeletConfiguration\n\
+                 resolvConf: /run/systemd/resolve/resolv.conf\n",
             ),
             kube_proxy_configuration: yaml(
                 "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n",
