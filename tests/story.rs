@@ -31,6 +31,7 @@ fn a_lost_control_plane_comes_back() {
     let backup = lab.backup();
     let host = lab.host("target", "kube", ADDRESS, &["--hostname", "master"]);
     let inventory = lab.inventory(&host, "root", &backup);
+    was_a_node_of_another_cluster(&host);
 
     let ran = lab.drctl(&["restore", "--inventory", &inventory, "--yes"]).expect(0);
     assert!(ran.stderr.contains("RTO"), "{}", ran.stderr);
@@ -62,11 +63,24 @@ fn a_lost_control_plane_comes_back() {
     // The taint that the operator had removed is not back.
     assert_eq!(lab.kubectl(&backup, &["get", "node", "master", "-o", "jsonpath={.spec.taints}"]), "");
 
+    // The kubelet goes by the certificate that the restored cluster's CA signed.
+    let asked = host.sh("kubectl --kubeconfig /etc/kubernetes/kubelet.conf get node master -o name");
+    assert_eq!(asked.trim(), "node/master");
+
     cron_jobs_are_taken(&lab, &backup, &inventory);
 
     let shown = lab.drctl(&["show", &lab.run_id()]).expect(0).stdout;
     assert!(shown.contains("state    restored"), "{shown}");
     lab.drctl(&["rollback", &lab.run_id(), "--yes"]).expect(2);
+}
+
+/// A client certificate of the kubelet that is good for years, and that the restored cluster knows nothing of.
+fn was_a_node_of_another_cluster(host: &Host<'_>) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate");
+    let plant = "mkdir -p /var/lib/kubelet/pki && cd /var/lib/kubelet/pki && umask 077 && cat >kubelet-client-1.pem && \
+                 ln -s kubelet-client-1.pem kubelet-client-current.pem";
+    host.sh_with(plant, &(certificate.pem() + &key.serialize_pem()));
 }
 
 /// Every `CronJob` that drctl makes is what the API server takes, with every field known to it. Kubernetes 1.20 has the kind in
@@ -96,7 +110,8 @@ fn cron_jobs_are_taken(lab: &Lab, backup: &Path, inventory: &str) {
     }
 }
 
-/// The backup's data with two more API servers that once lived: one whose lease etcd has lost, and one whose lease runs.
+/// The backup's data with two more API servers that once lived, one whose lease etcd has lost and one whose lease runs, and
+/// with a kubelet and a kube-proxy that are not configured by default.
 fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
     let host = lab.host("origin", "light", "10.77.0.30", &["--etcd", "3.4"]);
     let snapshots = std::fs::read_dir(backup.join("snapshots")).expect("the backup's snapshots");
@@ -104,7 +119,7 @@ fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
     std::fs::copy(saved, format!("{}/root/snapshot.db", host.field("merged"))).expect("the snapshot");
     host.sh("rm -rf /var/lib/etcd; ETCDCTL_API=3 etcdctl snapshot restore /root/snapshot.db --data-dir /var/lib/etcd");
     host.sh(&daemon("3.4", PLAIN));
-    // Addresses of equal length: the values are encoded with their lengths.
+    // Texts of equal length: the values are encoded with their lengths.
     host.sh(
         "set -e; export ETCDCTL_API=3 LC_ALL=C; at=/registry/masterleases
          n=0; until etcdctl get $at/10.77.0.10 --print-value-only >/root/value 2>/dev/null; do n=$((n + 1)); [ $n -lt 50 ]; sleep 0.1; done
@@ -112,6 +127,11 @@ fn with_api_servers_that_are_gone(lab: &Lab, backup: &Path) -> PathBuf {
          sed 's/10\\.77\\.0\\.10/10.77.9.99/' /root/value | etcdctl put $at/10.77.9.99
          lease=$(etcdctl lease grant 15 | cut -d' ' -f2)
          sed 's/10\\.77\\.0\\.10/10.77.8.88/' /root/value | etcdctl put --lease=$lease $at/10.77.8.88
+         for map in kubelet-config-1.20/evictionPressureTransitionPeriod kube-proxy/configSyncPeriod; do
+             at=/registry/configmaps/kube-system/${map%/*}
+             etcdctl get $at --print-value-only >/root/value; truncate -s -1 /root/value
+             grep -q \"${map#*/}: 0s\" /root/value; sed \"s/${map#*/}: 0s/${map#*/}: 9s/\" /root/value | etcdctl put $at
+         done
          etcdctl snapshot save /root/planted.db",
     );
     let folder = lab.dir.path().join("snapshots");
@@ -172,4 +192,13 @@ fn api_servers_that_are_gone_are_not_led_to() {
         ["-n", "kube-system", "get", "configmap", "kubeadm-config", "-o", "jsonpath={.data.ClusterConfiguration}"];
     let before = std::fs::read_to_string(backup.join("kubeadm-config.yaml")).expect("the configuration of before");
     assert_eq!(lab.kubectl(&backup, &held).trim(), before.trim());
+    for (map, key, set) in [
+        ("kubelet-config-1.20", "kubelet", "evictionPressureTransitionPeriod: 9s"),
+        ("kube-proxy", "config\\.conf", "configSyncPeriod: 9s"),
+    ] {
+        let path = format!("jsonpath={{.data.{key}}}");
+        let now = lab.kubectl(&backup, &["-n", "kube-system", "get", "configmap", map, "-o", &path]);
+        assert!(now.contains(set), "{now}");
+    }
+    host.sh("grep -qx 'evictionPressureTransitionPeriod: 9s' /var/lib/kubelet/config.yaml");
 }

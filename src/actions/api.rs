@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{ActionError, Context};
 use crate::engine::chain;
-use crate::kube::{ApiClient, ApiError, Credentials, root_ca};
+use crate::kube::{ApiClient, ApiError, Credentials, MANIFEST, root_ca, secure_port};
 use crate::text::Text;
 
 /// Between two looks at something that is still coming up.
@@ -19,27 +19,33 @@ pub(super) fn admin_conf() -> Text {
     Text::plain("/etc/kubernetes/admin.conf".to_owned())
 }
 
-/// An API server that could be connected to, and its URL in the credentials.
-pub(super) async fn open(
-    cx: &Context<'_>,
-    kubeconfig: &Text,
-    until: Instant,
-) -> Result<(ApiClient, String), ActionError> {
+/// A manifest is a few kilobytes.
+const MANIFEST_LIMIT: usize = 256 << 10;
+
+/// The port that the target's API server listens on, when kubeadm has written what starts it.
+pub(super) async fn port(cx: &Context<'_>) -> Result<Option<u16>, ActionError> {
+    let manifest = cx.target.read_file(MANIFEST, MANIFEST_LIMIT).await?;
+    Ok(manifest.and_then(|manifest| secure_port(&String::from_utf8_lossy(&manifest))))
+}
+
+/// An API server that could be connected to, and its port.
+pub(super) async fn open(cx: &Context<'_>, kubeconfig: &Text, until: Instant) -> Result<(ApiClient, u16), ActionError> {
     let path = cx.fill(kubeconfig)?;
     let text = cx.read_secret(&path).await?;
     let admin =
         Credentials::read(&path, text.expose()).map_err(|error| failed("reading the new credentials", &error))?;
     // The inventory's CA, not the kubeconfig's: a new CA would vouch for itself.
     let ca = root_ca(cx).await.map_err(|reason| ActionError::Failed { what: "reading the CA".to_owned(), reason })?;
+    let port = port(cx).await?.unwrap_or_else(|| admin.port());
     let opened = wait(until, || async {
-        match ApiClient::open(cx.target.transport(), &admin, ca.expose()).await {
+        match ApiClient::open(cx.target.transport(), port, &admin, ca.expose()).await {
             Ok(api) => Ok(Seen::Yes(api)),
             Err(error @ ApiError::Unreachable { .. }) => Ok(Seen::NotYet(error.to_string())),
             Err(error) => Err(failed("connecting to the API server", &error)),
         }
     });
     let api = opened.await?;
-    Ok((api, admin.server))
+    Ok((api, port))
 }
 
 /// What a look at something that comes up has seen.

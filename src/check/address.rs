@@ -50,7 +50,8 @@ fn judge(endpoint: &str, claims: &Claims) -> Option<Finding> {
 
 /// Where nodes look for the control plane, as `host:port`.
 pub(super) fn asked(claims: &Claims) -> Option<String> {
-    let with_port = |at: &str| if split_endpoint(at).is_some() { at.to_owned() } else { format!("{at}:6443") };
+    let own = claims.api_port.unwrap_or(6443);
+    let with_port = |at: &str| if split_endpoint(at).is_some() { at.to_owned() } else { format!("{at}:{own}") };
     let server = claims.server.as_deref().and_then(|server| server.strip_prefix("https://"));
     claims.control_plane_endpoint.as_deref().or(server).map(|at| with_port(at.trim_end_matches('/')))
 }
@@ -88,6 +89,8 @@ mod tests {
         assert_eq!(of("10.0.0.10:6443", &claims()), "endpoint-of-snapshot");
         let named = Claims { control_plane_endpoint: Some("LB.example.org".to_owned()), ..claims() };
         assert_eq!(of("lb.example.org:6443", &named), "endpoint-of-snapshot");
+        let elsewhere = Claims { api_port: Some(8443), ..named };
+        assert_eq!(of("lb.example.org:8443", &elsewhere), "endpoint-of-snapshot", "kubeadm adds its API server's port");
     }
 
     #[test]

@@ -101,11 +101,13 @@ fn ports(target: &TargetLook) -> Vec<Finding> {
 
 fn existing(target: &TargetLook) -> Vec<Finding> {
     let holds = |state: &PathState| state.kind != PathKind::Absent && !state.empty;
+    // `/etc/kubernetes` stands for what is in it.
+    let others = [crate::target::HOME, "/etc/kubernetes/pki"];
     let found: Vec<&str> = target
         .facts
         .paths
         .iter()
-        .filter(|(path, state)| *path != crate::target::HOME && holds(state))
+        .filter(|(path, state)| !others.contains(&path.as_str()) && holds(state))
         .map(|(path, _)| path.as_str())
         .collect();
     if found.is_empty() {

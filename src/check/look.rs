@@ -17,7 +17,8 @@ use crate::text::Values;
 use crate::transport::{Ssh, Transport};
 
 /// What a playbook usually changes, and drctl's own folder.
-pub const PATHS: &[&str] = &[crate::target::HOME, "/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet"];
+pub const PATHS: &[&str] =
+    &[crate::target::HOME, "/etc/kubernetes", "/etc/kubernetes/pki", "/var/lib/etcd", "/var/lib/kubelet"];
 
 /// Contents by kubeadm's names, or why a file could not be read.
 pub type PkiContents = Vec<(String, Result<Secret, String>)>;

@@ -62,9 +62,14 @@ pub struct ApiClient {
 }
 
 impl ApiClient {
-    /// Connects as the owner of `credentials`, trusting only certificates signed by `ca`.
-    pub async fn open(transport: Arc<dyn Transport>, credentials: &Credentials, ca: &[u8]) -> Result<Self, ApiError> {
-        let tunnel = Tunnel::open(transport, "127.0.0.1", credentials.port()).await.map_err(unreachable)?;
+    /// Connects as the owner of `credentials` to a port of the target, trusting only certificates signed by `ca`.
+    pub async fn open(
+        transport: Arc<dyn Transport>,
+        port: u16,
+        credentials: &Credentials,
+        ca: &[u8],
+    ) -> Result<Self, ApiError> {
+        let tunnel = Tunnel::open(transport, "127.0.0.1", port).await.map_err(unreachable)?;
         let tls = tls(ca, Some(credentials))?;
         let http = client(tls, NAME, &tunnel)?;
         Ok(Self { http, base: format!("https://{NAME}:{}", tunnel.address().port()), _tunnel: tunnel })

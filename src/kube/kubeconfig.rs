@@ -82,7 +82,7 @@ impl Credentials {
         })
     }
 
-    /// The server's port.
+    /// The server's port; where a load balancer is the server, the API server's own may be another.
     pub fn port(&self) -> u16 {
         let authority = self.server.trim_start_matches("https://").trim_end_matches('/');
         authority.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(443)

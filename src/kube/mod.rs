@@ -2,6 +2,8 @@
 
 mod client;
 mod kubeconfig;
+mod manifest;
 
 pub use client::{ApiClient, ApiError, http_status, root_ca};
 pub use kubeconfig::{Credentials, KubeconfigError};
+pub use manifest::{MANIFEST, secure_port};

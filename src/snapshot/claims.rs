@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keyspace::Member;
 use super::kubernetes::NodeAddress;
-use super::origin::{Authority, Encrypted};
+use super::origin::{Authority, ComponentConfiguration, Encrypted};
 use super::{Knowledge, Node};
 use crate::inventory::Secret;
 
@@ -28,6 +28,12 @@ pub struct Claims {
     pub nodes: Vec<ClaimedNode>,
     /// kubeadm's `ClusterConfiguration`, as YAML.
     pub configuration: Option<String>,
+    /// kubeadm's `KubeletConfiguration`.
+    #[serde(default)]
+    pub kubelet_configuration: ComponentConfiguration,
+    /// kubeadm's `KubeProxyConfiguration`.
+    #[serde(default)]
+    pub kube_proxy_configuration: ComponentConfiguration,
     /// The certificates of the cluster's CA that the snapshot holds, as PEM.
     pub authorities: String,
     /// The same for requests through the front proxy.
@@ -48,6 +54,9 @@ pub struct Claims {
     /// The addresses of the API servers that were alive: the names of `/registry/masterleases/*`.
     #[serde(default)]
     pub api_servers: Vec<String>,
+    /// The port that they listened on.
+    #[serde(default)]
+    pub api_port: Option<u16>,
     /// The members of the etcd cluster.
     #[serde(default)]
     pub members: Vec<Member>,
@@ -93,6 +102,8 @@ impl From<&Knowledge> for Claims {
             kube_system_uid: knowledge.kube_system_uid.clone(),
             nodes: knowledge.nodes.iter().map(ClaimedNode::from).collect(),
             configuration: configuration.map(|configuration| configuration.yaml.clone()),
+            kubelet_configuration: knowledge.kubelet_configuration.clone(),
+            kube_proxy_configuration: knowledge.kube_proxy_configuration.clone(),
             authorities: Authority::bundle(&knowledge.authorities),
             front_proxy_authorities: Authority::bundle(&knowledge.front_proxy_authorities),
             cluster_name: knowledge.cluster_name().map(str::to_owned),
@@ -100,6 +111,7 @@ impl From<&Knowledge> for Claims {
             server: knowledge.server.clone(),
             certificate_names: configuration.map(|found| found.cert_sans.clone()).unwrap_or_default(),
             api_servers: knowledge.api_servers.clone(),
+            api_port: knowledge.api_port,
             members: knowledge.etcd.members.clone(),
             newest_change: knowledge.newest_change().map(|change| change.time),
             encrypted: knowledge.encrypted.clone(),
@@ -138,6 +150,7 @@ mod tests {
         let claims: Claims = serde_json::from_str(frozen).unwrap();
         assert_eq!((claims.revision, claims.nodes[0].name.as_str()), (599, "cp-1"));
         assert_eq!((claims.newest_change, claims.nodes[0].addresses.len()), (None, 0));
+        assert_eq!(claims.kube_proxy_configuration, ComponentConfiguration::Unknown, "no cluster without kube-proxy");
     }
 
     #[test]

@@ -202,6 +202,29 @@ pub(super) struct NodeInfo {
 
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default)]
+pub(super) struct Endpoints {
+    #[prost(message, repeated, tag = "2")]
+    pub subsets: Vec<EndpointSubset>,
+}
+
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(default)]
+pub(super) struct EndpointSubset {
+    #[prost(message, repeated, tag = "3")]
+    pub ports: Vec<EndpointPort>,
+}
+
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(default)]
+pub(super) struct EndpointPort {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(int32, tag = "2")]
+    pub port: i32,
+}
+
+#[derive(Clone, PartialEq, Message, Deserialize)]
+#[serde(default)]
 pub(super) struct Lease {
     #[prost(message, optional, tag = "2")]
     pub spec: Option<LeaseSpec>,

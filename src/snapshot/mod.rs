@@ -30,6 +30,6 @@ pub use claims::{ClaimedNode, Claims, taint_text};
 pub use keyspace::{Keyspace, ReadError, Store, Totals, Walked};
 pub use kubernetes::Cipher;
 pub use name::{fits, time_in_name};
-pub use origin::{Encrypted, Knowledge, Node};
+pub use origin::{ComponentConfiguration, Encrypted, Knowledge, Node};
 pub use verify::{Verified, verify};
 pub use whole::{ExamineError, Examined, Verdict, examine};

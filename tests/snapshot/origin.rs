@@ -9,7 +9,7 @@ use drctl::inventory::Secret;
 use drctl::pki::service_account::{self, Proof};
 use drctl::pki::{self, Certificate, PublicKey, Tie};
 use drctl::snapshot::origin::{Authority, Clock, Witness};
-use drctl::snapshot::{Keyspace, Knowledge, Verdict, examine, time_in_name};
+use drctl::snapshot::{ComponentConfiguration, Keyspace, Knowledge, Verdict, examine, time_in_name};
 use jiff::SignedDuration;
 
 use crate::etcd::{Etcd, Programs};
@@ -57,9 +57,17 @@ fn a_real_control_plane_is_known() {
     assert_eq!(known.kubernetes_version(), Some(cluster["KUBERNETES_VERSION"].as_str()));
     assert_eq!(known.server, Some(format!("https://{}:6443", cluster["IP"])));
     assert_eq!(known.api_servers, [cluster["IP"].clone()]);
+    assert_eq!(known.api_port, Some(6443));
     let configuration = known.configuration.as_ref().unwrap();
     assert_eq!(configuration.yaml.trim_end(), backup.text("kubeadm-config.yaml").trim_end());
     assert_eq!(configuration.etcd_data_dir.as_deref(), Some("/var/lib/etcd"));
+    for (component, kind) in [
+        (&known.kubelet_configuration, "KubeletConfiguration"),
+        (&known.kube_proxy_configuration, "KubeProxyConfiguration"),
+    ] {
+        let ComponentConfiguration::Yaml(yaml) = component else { panic!("{component:?}") };
+        assert!(yaml.contains(&format!("\nkind: {kind}\n")), "{yaml}");
+    }
     let nodes: Vec<_> =
         known.control_plane().map(|node| (&node.name, node.address("InternalIP"), node.ready)).collect();
     assert_eq!(nodes, [(&cluster["HOSTNAME"], Some(cluster["IP"].as_str()), true)]);
@@ -139,8 +147,13 @@ fn tokens_prove_the_service_account_keys() {
     }
 }
 
+fn kubelet_configuration(period: &str) -> serde_json::Value {
+    let head = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
+    serde_json::json!({"data": {"kubelet": format!("{head}fileCheckFrequency: {period}\n")}})
+}
+
 /// What Kubernetes 1.11 left, stored as JSON, with one object that is broken.
-fn older_objects() -> [(&'static str, serde_json::Value); 5] {
+fn older_objects() -> [(&'static str, serde_json::Value); 8] {
     let leader = r#"{"holderIdentity":"m","leaseDurationSeconds":15,"renewTime":"2018-05-24T21:54:01Z"}"#;
     let configuration = "apiVersion: kubeadm.k8s.io/v1alpha2\nkind: MasterConfiguration\nkubernetesVersion: v1.11.0\n\
         clusterName: old\napi: {advertiseAddress: 10.0.0.1, controlPlaneEndpoint: api.example}\n\
@@ -165,7 +178,13 @@ fn older_objects() -> [(&'static str, serde_json::Value); 5] {
                 "metadata": {"name": "kube-controller-manager", "annotations": {"control-plane.alpha.kubernetes.io/leader": leader}},
             }),
         ),
+        (
+            "services/endpoints/default/kubernetes",
+            serde_json::json!({"subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"name": "https", "port": 8443}]}]}),
+        ),
         ("configmaps/kube-system/kubeadm-config", serde_json::json!({"data": {"MasterConfiguration": configuration}})),
+        ("configmaps/kube-system/kubelet-config-1.9", kubelet_configuration("9s")),
+        ("configmaps/kube-system/kubelet-config-1.11", kubelet_configuration("11s")),
         ("configmaps/kube-public/cluster-info", serde_json::json!({"data": {"kubeconfig": "clusters: ["}})),
     ]
 }
@@ -182,6 +201,8 @@ async fn an_older_cluster_with_encrypted_secrets() {
         let value = b"k8s:enc:aescbc:v1:key1:\xff\x00ciphertext".as_slice();
         client.put(format!("/registry/secrets/default/{name}"), value, None).await.unwrap();
     }
+    let value = b"k8s:enc:aescbc:v1:key1:\xff\x00ciphertext".as_slice();
+    client.put("/registry/configmaps/kube-system/kube-proxy", value, None).await.unwrap();
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("snapshot.db");
     etcd.save(&file);
@@ -190,12 +211,16 @@ async fn an_older_cluster_with_encrypted_secrets() {
     assert_eq!(known.kube_system_uid.as_deref(), Some("u-1"));
     assert_eq!(known.kubernetes_version(), Some("v1.11.0"));
     assert_eq!(known.cluster_name(), Some("old"));
+    assert_eq!(known.api_port, None, "no API server registered itself");
     let configuration = known.configuration.as_ref().unwrap();
     assert_eq!(configuration.kind, "MasterConfiguration");
     assert_eq!(configuration.control_plane_endpoint.as_deref(), Some("api.example"));
     assert_eq!(configuration.cert_sans, ["api.example"]);
     assert_eq!(configuration.etcd_data_dir.as_deref(), Some("/data/etcd"));
     assert_eq!(configuration.pod_subnet.as_deref(), Some("10.244.0.0/16"));
+    let ComponentConfiguration::Yaml(kubelet) = &known.kubelet_configuration else { panic!("no configuration") };
+    assert!(kubelet.contains("fileCheckFrequency: 11s"), "{kubelet}");
+    assert_eq!(known.kube_proxy_configuration, ComponentConfiguration::Unknown, "it is encrypted");
     let node = known.control_plane().next().unwrap();
     assert_eq!((node.ready, node.taints.len(), node.address("InternalIP")), (false, 1, Some("10.0.0.1")));
     assert_eq!(known.newest_change().unwrap().time.to_string(), "2018-05-24T21:54:01Z");
@@ -204,7 +229,7 @@ async fn an_older_cluster_with_encrypted_secrets() {
         .iter()
         .map(|kind| (&*kind.resource, &*kind.cipher.provider, &*kind.cipher.key, kind.objects))
         .collect();
-    assert_eq!(encrypted, [("secrets", "aescbc", "key1", 2)]);
+    assert_eq!(encrypted, [("configmaps", "aescbc", "key1", 1), ("secrets", "aescbc", "key1", 2)]);
     assert_eq!(known.authorities, []);
     assert_eq!(known.unread.len(), 1);
     assert_eq!(known.unread[0].key, "/registry/configmaps/kube-public/cluster-info");

@@ -24,3 +24,5 @@ rm -f -- pki/apiserver-etcd-client.crt pki/apiserver-etcd-client.key pki/front-p
 rm -f -- pki/etcd/server.crt pki/etcd/server.key pki/etcd/peer.crt pki/etcd/peer.key
 rm -f -- pki/etcd/healthcheck-client.crt pki/etcd/healthcheck-client.key
 cd /
+# A kubelet takes a client certificate that it finds here before the one that kubeadm makes, whoever signed it.
+rm -f -- /var/lib/kubelet/pki/kubelet-client*

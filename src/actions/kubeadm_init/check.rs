@@ -10,13 +10,15 @@ use crate::target::{Facts, Target, quote};
 
 /// Where kubeadm keeps etcd's data unless it is told otherwise, and where restored data must be.
 const DATA_DIR: &str = "/var/lib/etcd";
+/// Where kubeadm looks for certificates unless it is told otherwise, and where the CA is placed.
+const PKI: &str = "/etc/kubernetes/pki";
 /// The first minor version whose `kubeadm config images list` reads a configuration as `kubeadm init` does.
 const LISTS_IMAGES: (u32, u32) = (1, 13);
 
 impl KubeadmInit {
     pub(super) async fn judge(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let claims = cx.snapshot.map(|chosen| &chosen.claims);
-        let config = match Config::of(cx.inventory, claims.and_then(|claims| self.held(claims))) {
+        let config = match Config::of(cx.inventory, claims.and_then(|claims| self.held(claims)), cx.facts) {
             Ok(config) => config,
             Err(reason) => return vec![unreadable(&reason)],
         };
@@ -24,6 +26,7 @@ impl KubeadmInit {
         let documents = &config.documents;
         let mut findings = Vec::new();
         findings.extend(other_node(documents, &node, facts));
+        findings.extend(other_pki(&config, facts));
         findings.extend(other_data(&config, facts));
         if let Some(claims) = claims {
             findings.extend(renamed(claims, &node));
@@ -34,7 +37,7 @@ impl KubeadmInit {
         let fits = kubeadm.as_ref().is_none_or(|finding| finding.severity != Severity::Error);
         findings.extend(kubeadm);
         if let Some(target) = cx.target.filter(|_| fits) {
-            findings.extend(ask(target, facts, config.for_node(&node, claims), claims).await);
+            findings.extend(ask(target, facts, config.complete(&node, claims, facts), claims).await);
         }
         findings
     }
@@ -67,6 +70,31 @@ fn other_node(documents: &Documents, node: &Node, facts: &Facts) -> Option<Findi
     ))
 }
 
+/// A kubeadm that finds no CA makes a new one, and says that all is well.
+fn other_pki(config: &Config, facts: &Facts) -> Option<Finding> {
+    let folder = config.documents.certificates_dir.as_deref()?.trim_end_matches('/');
+    if is_at(folder, PKI, facts) {
+        return None;
+    }
+    let whose = config.origin.word();
+    Some(Finding::error(
+        "certificates-dir",
+        format!(
+            "kubeadm would look for the CA in another folder than where it is placed\n  expected: {PKI}\n  \
+             found:    {folder} (`certificatesDir` of kubeadm's configuration, the {whose}'s)"
+        ),
+        format!(
+            "make {PKI} a link to {folder} on the target, or give a `kubeadm_config` in `[cluster]` with {PKI}\n\
+             if one went on, `kubeadm init` would make a new CA and exit 0, and every node and client would be locked out"
+        ),
+    ))
+}
+
+/// Whether a folder of the configuration is the one that is meant, or where a link there leads to.
+fn is_at(folder: &str, expected: &str, facts: &Facts) -> bool {
+    folder == expected || facts.paths.get(expected).and_then(|state| state.resolved.as_deref()) == Some(folder)
+}
+
 /// An etcd that starts on another folder starts empty, and `kubeadm init` says that all is well.
 fn other_data(config: &Config, facts: &Facts) -> Option<Finding> {
     let whose = config.origin.word();
@@ -79,8 +107,7 @@ fn other_data(config: &Config, facts: &Facts) -> Option<Finding> {
         ));
     }
     let folder = config.documents.etcd_data_dir.as_deref().unwrap_or(DATA_DIR).trim_end_matches('/');
-    let resolved = facts.paths.get(DATA_DIR).and_then(|state| state.resolved.as_deref());
-    if folder == DATA_DIR || resolved == Some(folder) {
+    if is_at(folder, DATA_DIR, facts) {
         return None;
     }
     Some(Finding::error(
@@ -113,7 +140,7 @@ fn renamed(claims: &Claims, node: &Node) -> Option<Finding> {
 
 /// kubeadm itself says whether it takes the configuration, and which etcd it would run.
 async fn ask(target: &Target, facts: &Facts, config: Config, claims: Option<&Claims>) -> Vec<Finding> {
-    let kubeadm = facts.tools.get("kubeadm").and_then(|tool| crate::version::minor(tool.version.as_deref()?));
+    let kubeadm = versions::of_kubeadm(facts);
     let names_its_version = config.documents.kubernetes_version.as_deref().is_some_and(|version| {
         // Others, such as `stable-1`, are asked for on the internet.
         crate::version::minor(version).is_some()
@@ -168,14 +195,16 @@ mod tests {
     }
 
     fn facts(hostname: &str, address: &str, data_dir: &str) -> Facts {
-        let data =
-            PathState { kind: PathKind::Symlink, empty: true, resolved: Some(data_dir.to_owned()), filesystem: None };
         Facts {
             hostname: hostname.to_owned(),
             address: Some(address.to_owned()),
-            paths: [(DATA_DIR.to_owned(), data)].into(),
+            paths: [(DATA_DIR.to_owned(), leads_to(data_dir))].into(),
             ..Facts::bare()
         }
+    }
+
+    fn leads_to(folder: &str) -> PathState {
+        PathState { kind: PathKind::Symlink, empty: true, resolved: Some(folder.to_owned()), filesystem: None }
     }
 
     fn name(finding: Option<Finding>) -> Option<String> {
@@ -196,6 +225,25 @@ mod tests {
         let named = "kind: InitConfiguration\nnodeRegistration:\n  name: cp-1\nlocalAPIEndpoint:\n  advertiseAddress: ";
         assert_eq!(of(&format!("{named}10.0.0.1\n"), &facts("other", "10.9.9.9", DATA_DIR)), None);
         assert_eq!(of(&format!("{named}10.0.0.2\n"), &here), Some("kubeadm-node".to_owned()));
+    }
+
+    #[test]
+    fn kubeadm_finds_the_placed_ca() {
+        let of = |folder: &str, resolved: &str| {
+            let yaml = format!("kind: ClusterConfiguration\n{folder}");
+            other_pki(&config(&yaml), &Facts { paths: [(PKI.to_owned(), leads_to(resolved))].into(), ..Facts::bare() })
+        };
+        assert_eq!(of("", PKI), None);
+        assert_eq!(of("certificatesDir: /etc/kubernetes/pki/\n", PKI), None);
+        assert_eq!(of("certificatesDir: /etc/kubernetes/ssl\n", "/etc/kubernetes/ssl"), None, "a link leads to it");
+        let finding = of("certificatesDir: /etc/kubernetes/ssl\n", PKI).unwrap();
+        insta::assert_snapshot!(format!("[{}] {}\n{}", finding.name, finding.message, finding.help), @r"
+        [certificates-dir] kubeadm would look for the CA in another folder than where it is placed
+          expected: /etc/kubernetes/pki
+          found:    /etc/kubernetes/ssl (`certificatesDir` of kubeadm's configuration, the snapshot's)
+        make /etc/kubernetes/pki a link to /etc/kubernetes/ssl on the target, or give a `kubeadm_config` in `[cluster]` with /etc/kubernetes/pki
+        if one went on, `kubeadm init` would make a new CA and exit 0, and every node and client would be locked out
+        ");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use serde_json::json;
 
 use super::documents::Documents;
+use super::versions;
 use crate::actions::control_plane::Node;
 use crate::inventory::Inventory;
-use crate::snapshot::{ClaimedNode, Claims};
+use crate::snapshot::{Claims, ComponentConfiguration};
+use crate::target::Facts;
 
 /// A file of configuration documents.
 #[derive(Debug)]
@@ -47,28 +49,60 @@ impl Origin {
     }
 }
 
-/// Understood by kubeadm 1.15 to 1.26, for clusters whose own version of it is not known.
-const OLDEST: &str = "kubeadm.k8s.io/v1beta2";
+/// The format of documents that a kubeadm reads, where no configuration has one already: the newest that it knows. All of
+/// them have what drctl writes in the same form; each is gone after some versions.
+fn format_of(kubeadm: Option<(u32, u32)>) -> &'static str {
+    match kubeadm {
+        Some(version) if version >= (1, 31) => "kubeadm.k8s.io/v1beta4",
+        Some(version) if version >= (1, 22) => "kubeadm.k8s.io/v1beta3",
+        Some(_) | None => "kubeadm.k8s.io/v1beta2",
+    }
+}
 
 impl Config {
     /// The cluster's configuration: the inventory's, else the snapshot's, else kubeadm's defaults; or why it cannot be read.
-    pub(super) fn of(inventory: &Inventory, held: Option<&String>) -> Result<Self, String> {
+    pub(super) fn of(inventory: &Inventory, held: Option<&String>, facts: Option<&Facts>) -> Result<Self, String> {
         let origin = Origin::of(inventory, held);
-        let text = given(inventory)?.or_else(|| held.cloned()).unwrap_or_else(|| defaults(inventory));
+        let text = given(inventory)?.or_else(|| held.cloned()).unwrap_or_else(|| defaults(inventory, facts));
         let documents = Documents::read(&text)?;
         Ok(Self { text, documents, origin })
     }
 
-    /// The same with the node, unless it says itself which node is meant.
-    pub(super) fn for_node(self, node: &Node, claims: Option<&Claims>) -> Self {
-        if self.documents.has("InitConfiguration") {
-            return self;
+    /// The same with the node, unless it says itself which node is meant, and with what kubeadm would overwrite otherwise.
+    pub(super) fn complete(mut self, node: &Node, claims: Option<&Claims>, facts: &Facts) -> Self {
+        if !self.documents.has("InitConfiguration") {
+            let format = self.documents.version().unwrap_or_else(|| format_of(versions::of_kubeadm(facts)));
+            self.append(&init_configuration(format, node, claims));
         }
-        let version = self.documents.version().unwrap_or(OLDEST);
-        let before = claims.and_then(|claims| claims.nodes.iter().find(|known| known.name == node.name));
-        let init = init_configuration(version, node, before);
-        Self { text: format!("{}\n---\n{init}\n", self.text.trim_end()), ..self }
+        for (_, component) in components(self.origin, claims) {
+            if let ComponentConfiguration::Yaml(yaml) = component {
+                let lines = yaml.lines().filter(|line| *line != OF_THE_HOST);
+                self.append(&lines.collect::<Vec<_>>().join("\n"));
+            }
+        }
+        self
     }
+
+    fn append(&mut self, document: &str) {
+        self.text = format!("{}\n---\n{}\n", self.text.trim_end(), document.trim());
+    }
+}
+
+/// What kubeadm wrote for a host where systemd-resolved runs, and writes again where it does. Elsewhere there is no such file,
+/// and a kubelet that is to read it starts no pod.
+const OF_THE_HOST: &str = "resolvConf: /run/systemd/resolve/resolv.conf";
+
+/// Whose configuration kubeadm makes anew unless it is given one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Component {
+    Kubelet,
+    KubeProxy,
+}
+
+/// What the snapshot says of the components. Whoever gives a configuration of their own means all of it.
+pub(super) fn components(origin: Origin, claims: Option<&Claims>) -> Vec<(Component, &ComponentConfiguration)> {
+    let Some(claims) = claims.filter(|_| origin == Origin::Snapshot) else { return Vec::new() };
+    vec![(Component::Kubelet, &claims.kubelet_configuration), (Component::KubeProxy, &claims.kube_proxy_configuration)]
 }
 
 fn given(inventory: &Inventory) -> Result<Option<String>, String> {
@@ -82,22 +116,30 @@ fn given(inventory: &Inventory) -> Result<Option<String>, String> {
     cluster.kubeadm_config.as_ref().map(read).transpose()
 }
 
-fn defaults(inventory: &Inventory) -> String {
-    let mut cluster = json!({"apiVersion": OLDEST, "kind": "ClusterConfiguration"});
-    if let Some(version) = &inventory.cluster.kubernetes {
+/// Of a configuration that names no version kubeadm asks the internet which one is meant.
+fn defaults(inventory: &Inventory, facts: Option<&Facts>) -> String {
+    let kubeadm = facts.and_then(versions::of_kubeadm);
+    let mut cluster = json!({"apiVersion": format_of(kubeadm), "kind": "ClusterConfiguration"});
+    let own = facts.and_then(|facts| facts.tools.get("kubeadm")?.version.as_ref()).filter(|_| kubeadm >= Some((1, 0)));
+    if let Some(version) = inventory.cluster.kubernetes.as_ref().or(own) {
         cluster["kubernetesVersion"] = json!(format!("v{}", version.trim_start_matches('v')));
     }
     cluster.to_string()
 }
 
 /// JSON is YAML. With no `taints` at all kubeadm adds its own, even when the operator had removed them.
-fn init_configuration(version: &str, node: &Node, before: Option<&ClaimedNode>) -> String {
+fn init_configuration(format: &str, node: &Node, claims: Option<&Claims>) -> String {
+    let before = claims.and_then(|claims| claims.nodes.iter().find(|known| known.name == node.name));
     let mut init = json!({
-        "apiVersion": version,
+        "apiVersion": format,
         "kind": "InitConfiguration",
         "localAPIEndpoint": {"advertiseAddress": node.address},
         "nodeRegistration": {"name": node.name},
     });
+    // No ClusterConfiguration has it, and nodes and load balancers lead there.
+    if let Some(port) = claims.and_then(|claims| claims.api_port) {
+        init["localAPIEndpoint"]["bindPort"] = json!(port);
+    }
     if let Some(before) = before.filter(|before| before.control_plane) {
         let taints: Vec<_> = before.taints.iter().filter_map(|taint| taint_of(taint)).collect();
         init["nodeRegistration"]["taints"] = json!(taints);
@@ -120,9 +162,15 @@ fn taint_of(taint: &str) -> Option<serde_json::Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::ClaimedNode;
+    use crate::target::Tool;
+
+    fn init(node: &Node, claims: &Claims) -> serde_json::Value {
+        serde_json::from_str(&init_configuration(format_of(None), node, Some(claims))).unwrap()
+    }
 
     #[test]
-    fn the_node_keeps_its_name_address_and_taints() {
+    fn the_node_keeps_its_name_address_port_and_taints() {
         let node = Node { name: "master".to_owned(), address: "10.0.0.1".to_owned() };
         let before = ClaimedNode {
             name: "master".to_owned(),
@@ -130,18 +178,90 @@ mod tests {
             taints: vec!["a/b=c:NoExecute".to_owned(), "node.kubernetes.io/unreachable:NoExecute".to_owned()],
             ..ClaimedNode::default()
         };
-        let init: serde_json::Value = serde_json::from_str(&init_configuration(OLDEST, &node, Some(&before))).unwrap();
+        let init = init(&node, &Claims { nodes: vec![before], api_port: Some(8443), ..Claims::default() });
         assert_eq!(init["nodeRegistration"]["taints"], json!([{"key": "a/b", "value": "c", "effect": "NoExecute"}]));
         assert_eq!(init["nodeRegistration"]["name"], "master");
-        assert_eq!(init["localAPIEndpoint"]["advertiseAddress"], "10.0.0.1");
+        assert_eq!(init["localAPIEndpoint"], json!({"advertiseAddress": "10.0.0.1", "bindPort": 8443}));
     }
 
     #[test]
     fn a_node_that_had_no_taints_gets_none() {
         let node = Node { name: "m".to_owned(), address: "10.0.0.1".to_owned() };
         let before = ClaimedNode { name: "m".to_owned(), control_plane: true, ..ClaimedNode::default() };
-        let init: serde_json::Value = serde_json::from_str(&init_configuration(OLDEST, &node, Some(&before))).unwrap();
+        let init = init(&node, &Claims { nodes: vec![before], ..Claims::default() });
         assert_eq!(init["nodeRegistration"]["taints"], json!([]));
+        assert_eq!(
+            init["localAPIEndpoint"],
+            json!({"advertiseAddress": "10.0.0.1"}),
+            "the port is kubeadm's to choose"
+        );
+    }
+
+    fn with_kubeadm(version: &str) -> Facts {
+        let (path, version) = ("/usr/bin/kubeadm".to_owned(), Some(version.to_owned()));
+        let kubeadm = Tool { path, version, restores: false, bumps: false };
+        Facts { tools: [("kubeadm".to_owned(), kubeadm)].into(), ..Facts::bare() }
+    }
+
+    #[test]
+    fn defaults_are_of_the_kubeadm_that_is_there() {
+        let inventory = |more: &str| {
+            let text = format!(
+                "[cluster]\nname = \"a\"\nendpoint = \"a:6443\"\n{more}[target]\nhost = \"h\"\n[[snapshots]]\n\
+                 folder.path = \"/b\"\n[pki]\ndir = \"/p\"\n"
+            );
+            crate::inventory::parse("test", &text, std::path::Path::new("/")).unwrap()
+        };
+        let of = |kubeadm: &str, more: &str| {
+            let documents = Config::of(&inventory(more), None, Some(&with_kubeadm(kubeadm))).unwrap().documents;
+            (documents.version().unwrap().to_owned(), documents.kubernetes_version)
+        };
+        let expected = |format: &str, version: &str| (format!("kubeadm.k8s.io/{format}"), Some(version.to_owned()));
+        assert_eq!(of("1.20.2", ""), expected("v1beta2", "v1.20.2"));
+        assert_eq!(of("1.22.0", ""), expected("v1beta3", "v1.22.0"));
+        assert_eq!(of("1.30.4", ""), expected("v1beta3", "v1.30.4"));
+        assert_eq!(of("1.33.1", "kubernetes = \"1.32.0\"\n"), expected("v1beta4", "v1.32.0"));
+        assert_eq!(of("0.0.0", ""), ("kubeadm.k8s.io/v1beta2".to_owned(), None), "nobody's release");
+    }
+
+    #[test]
+    fn the_kubelets_and_kube_proxys_configuration_come_along() {
+        let node = Node { name: "m".to_owned(), address: "10.0.0.1".to_owned() };
+        let yaml = |text: &str| ComponentConfiguration::Yaml(text.to_owned());
+        let mut claims = Claims {
+            kubelet_configuration: yaml(
+                "apiVersion: kubelet.config.k8s.io/v1beta1\ncgroupDriver: systemd\nkind: KubeletConfiguration\n\
+                 resolvConf: /run/systemd/resolve/resolv.conf\n",
+            ),
+            kube_proxy_configuration: yaml(
+                "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n",
+            ),
+            ..Claims::default()
+        };
+        let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n";
+        let complete = |origin: Origin, claims: &Claims| {
+            let config = Config { text: text.to_owned(), documents: Documents::read(text).unwrap(), origin };
+            config.complete(&node, Some(claims), &Facts::bare()).text
+        };
+        let given = complete(Origin::Snapshot, &claims);
+        insta::assert_snapshot!(given, @r#"
+        apiVersion: kubeadm.k8s.io/v1beta3
+        kind: ClusterConfiguration
+        ---
+        {"apiVersion":"kubeadm.k8s.io/v1beta3","kind":"InitConfiguration","localAPIEndpoint":{"advertiseAddress":"10.0.0.1"},"nodeRegistration":{"name":"m"}}
+        ---
+        apiVersion: kubelet.config.k8s.io/v1beta1
+        cgroupDriver: systemd
+        kind: KubeletConfiguration
+        ---
+        apiVersion: kubeproxy.config.k8s.io/v1alpha1
+        kind: KubeProxyConfiguration
+        mode: ipvs
+        "#);
+        assert!(Documents::read(&given).unwrap().has("KubeProxyConfiguration"));
+        assert!(!complete(Origin::Inventory, &claims).contains("ipvs"), "the inventory's is all of it");
+        claims.kube_proxy_configuration = ComponentConfiguration::Absent;
+        assert!(!complete(Origin::Snapshot, &claims).contains("KubeProxyConfiguration"));
     }
 
     #[test]
@@ -153,11 +273,11 @@ mod tests {
             documents: Documents::read(text).unwrap(),
             origin: Origin::Inventory,
         };
-        let added = config(text).for_node(&node, None);
+        let added = config(text).complete(&node, None, &Facts::bare());
         let read = Documents::read(&added.text).unwrap();
         assert_eq!(read.version(), Some("kubeadm.k8s.io/v1beta3"));
         assert_eq!((read.node_name.as_deref(), read.advertise_address.as_deref()), (Some("m"), Some("10.0.0.1")));
         let named = format!("{text}---\napiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n");
-        assert_eq!(config(&named).for_node(&node, None).text, named);
+        assert_eq!(config(&named).complete(&node, None, &Facts::bare()).text, named);
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Documents {
     pub(super) node_name: Option<String>,
     /// `localAPIEndpoint.advertiseAddress`.
     pub(super) advertise_address: Option<String>,
+    /// `certificatesDir`.
+    pub(super) certificates_dir: Option<String>,
     /// `etcd.local.dataDir`.
     pub(super) etcd_data_dir: Option<String>,
     /// `etcd.external.endpoints`; of any number, when there is such a section.
@@ -26,6 +28,7 @@ struct Document {
     api_version: String,
     kind: String,
     kubernetes_version: Option<String>,
+    certificates_dir: Option<String>,
     node_registration: NodeRegistration,
     #[serde(rename = "localAPIEndpoint")]
     local_api_endpoint: LocalApiEndpoint,
@@ -89,6 +92,7 @@ impl Documents {
         self.kubernetes_version = said(document.kubernetes_version).or(self.kubernetes_version.take());
         self.node_name = said(document.node_registration.name).or(self.node_name.take());
         self.advertise_address = said(document.local_api_endpoint.advertise_address).or(self.advertise_address.take());
+        self.certificates_dir = said(document.certificates_dir).or(self.certificates_dir.take());
         let etcd = document.etcd;
         let data_dir = said(etcd.local.and_then(|local| local.data_dir)).or(said(etcd.data_dir));
         self.etcd_data_dir = data_dir.or(self.etcd_data_dir.take());
@@ -116,7 +120,7 @@ mod tests {
     #[test]
     fn documents_are_read_together() {
         let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\nkubernetesVersion: v1.28.3\n\
-                    etcd:\n  local:\n    dataDir: /data\n\
+                    certificatesDir: /etc/kubernetes/ssl\netcd:\n  local:\n    dataDir: /data\n\
                     ---\napiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\nnodeRegistration:\n  name: cp-1\n\
                     localAPIEndpoint:\n  advertiseAddress: 10.0.0.1\n---\napiVersion: kubelet.config.k8s.io/v1beta1\n\
                     kind: KubeletConfiguration\n";
@@ -125,6 +129,7 @@ mod tests {
         assert!(read.has("InitConfiguration") && read.has("KubeletConfiguration") && !read.has("JoinConfiguration"));
         assert_eq!(read.kubernetes_version.as_deref(), Some("v1.28.3"));
         assert_eq!((read.node_name.as_deref(), read.advertise_address.as_deref()), (Some("cp-1"), Some("10.0.0.1")));
+        assert_eq!(read.certificates_dir.as_deref(), Some("/etc/kubernetes/ssl"));
         assert_eq!(read.etcd_data_dir.as_deref(), Some("/data"));
         assert_eq!(read.external_etcd, None);
     }

@@ -12,16 +12,19 @@ use serde::Deserialize;
 use super::command::end_in_words;
 use super::control_plane::Node;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::snapshot::Claims;
+use crate::kube::secure_port;
+use crate::snapshot::{Claims, ComponentConfiguration};
 use crate::target::{APPLY, Job, KUBELET_BEFORE, Keep, Owner, Payload, Place, quote};
 use crate::text::{Text, Values};
-use config::{Config, Origin};
+use config::{Component, Config, Origin, components};
 
 /// Runs `kubeadm init` with the cluster's own configuration, as a job that outlives the connection.
 ///
 /// The configuration is the inventory's, else the one that the snapshot holds, else kubeadm's
-/// defaults; node name, address and the taints that the node had are added to it. What an older
-/// life left of leaf certificates, kubeconfigs and manifests is cleared first; what was there is kept.
+/// defaults; node name, address, port and the taints that the node had are added to it, and to the
+/// snapshot's the configurations of the kubelet and kube-proxy that the snapshot holds. What an older
+/// life left of leaf certificates, kubeconfigs and manifests is cleared first, the kubelet's client
+/// certificates among them; what was there is kept.
 ///
 /// ```toml
 /// [[step]]
@@ -46,8 +49,14 @@ pub(super) struct KubeadmInit {
     controllers: bool,
 }
 
+/// What kubeadm has the API server listen on unless it is told otherwise.
+const API_PORT: u16 = 6443;
 /// What starts them.
-const CONTROLLERS: &str = "control-plane/controller-manager,control-plane/scheduler";
+const CONTROLLERS: [&str; 2] = ["control-plane/controller-manager", "control-plane/scheduler"];
+/// What waits for both of them as well, from this version of kubeadm on; later phases wait for the API server themselves.
+const WAITS_FOR_CONTROLLERS: ((u32, u32), &str) = ((1, 33), "wait-control-plane");
+/// What would bring back a kube-proxy to a cluster that works without.
+const KUBE_PROXY: &str = "addon/kube-proxy";
 
 fn data_is_there() -> Vec<String> {
     vec!["DirAvailable--var-lib-etcd".to_owned()]
@@ -59,7 +68,7 @@ fn yes() -> bool {
 
 impl Declared for KubeadmInit {
     const NAME: &'static str = "kubeadm_init";
-    const OUTPUTS: &'static [&'static str] = &["node_name", "config"];
+    const OUTPUTS: &'static [&'static str] = &["node_name", "config", "api_port"];
 }
 
 #[async_trait]
@@ -70,18 +79,24 @@ impl Action for KubeadmInit {
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
         let node = Node::planned(cx);
-        let configuration = cx.snapshot.and_then(|chosen| self.held(&chosen.claims));
-        let from = match Origin::of(cx.inventory, configuration) {
+        let claims = cx.snapshot.map(|chosen| &chosen.claims);
+        let origin = Origin::of(cx.inventory, claims.and_then(|claims| self.held(claims)));
+        let from = match origin {
             Origin::Inventory => "the inventory's configuration",
             Origin::Snapshot => "the configuration that the snapshot holds",
             Origin::Defaults => "kubeadm's defaults: what the restored cluster was configured with is overwritten",
         };
         let mut details = vec![format!("with {from}")];
+        details.extend(components(origin, claims).into_iter().filter_map(|(whose, said)| otherwise(whose, said)));
         if !self.controllers {
             details.push("without controller-manager and scheduler".to_owned());
         }
         if let Some(node) = node {
             details.push(format!("as node {} at {}", node.name, node.address));
+        }
+        let port = claims.filter(|_| origin != Origin::Inventory).and_then(|claims| claims.api_port);
+        if let Some(port) = port.filter(|port| *port != API_PORT) {
+            details.push(format!("with the API server on port {port}, as the snapshot has it"));
         }
         Description {
             summary: format!("run `kubeadm init --ignore-preflight-errors={}`", self.ignore_preflight_errors.join(",")),
@@ -92,8 +107,9 @@ impl Action for KubeadmInit {
 
     fn set_aside(&self, _: &Context<'_>) -> Result<SetAside, ActionError> {
         let kept = ["/etc/kubernetes", "/var/lib/kubelet"];
-        // kubeadm writes through links that an owner made of these.
-        let linked = ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd"];
+        // kubeadm writes, and old certificates are removed, through links that an owner made of these.
+        let linked =
+            ["/etc/kubernetes/manifests", "/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd", "/var/lib/kubelet/pki"];
         let leads = kept.iter().chain(&linked).map(|path| Keep::linked(*path));
         Ok(SetAside::Paths(kept.iter().map(|path| Keep::copied(*path)).chain(leads).collect()))
     }
@@ -113,10 +129,11 @@ impl Action for KubeadmInit {
         let node = node(cx)?;
         let local = |reason: String| ActionError::Local { what: "read kubeadm's configuration".to_owned(), reason };
         let claims = &cx.snapshot.claims;
-        let config = Config::of(cx.inventory, self.held(claims)).map_err(local)?.for_node(&node, Some(claims));
+        let config = Config::of(cx.inventory, self.held(claims), Some(cx.facts)).map_err(local)?;
+        let config = config.complete(&node, Some(claims), cx.facts);
         let place = Place { to: format!("{}/kubeadm.yaml", cx.target.run_folder()), mode: 0o600, owner: Owner::root() };
         cx.target.place(Payload::Bytes(config.text.as_bytes()), &place, &|_, _| ()).await?;
-        let command = self.script(cx, &place.to)?;
+        let command = self.script(cx, &place.to, config.origin)?;
         let job =
             Job { step: cx.step, attempt: cx.attempt, part: APPLY, command: &command, limit: cx.limit, again: false };
         let end = cx.target.job(job, &|line| cx.tell.output(line), cx.stop).await?;
@@ -128,10 +145,12 @@ impl Action for KubeadmInit {
     async fn verify(&self, cx: &Context<'_>) -> Result<Verdict, ActionError> {
         let script = format!("controllers={}\n{}", self.controllers, include_str!("verify.sh"));
         let reply = cx.target.look(&script).await?;
+        let said = String::from_utf8_lossy(&reply.stdout);
         if reply.status == 0 {
-            return Ok(Verdict::Took(Values::new()));
+            let port = secure_port(&said).unwrap_or(API_PORT);
+            return Ok(Verdict::Took(Values::from([("api_port".to_owned(), port.to_string())])));
         }
-        Ok(Verdict::DidNot { reason: String::from_utf8_lossy(&reply.stdout).trim().to_owned() })
+        Ok(Verdict::DidNot { reason: said.trim().to_owned() })
     }
 
     /// Files alone don't tell that kubeadm came to its end: without its exit status it is undone and begun again.
@@ -154,14 +173,29 @@ impl KubeadmInit {
         claims.configuration.as_ref().filter(|_| self.config_from_snapshot)
     }
 
-    fn script(&self, cx: &Context<'_>, config: &str) -> Result<String, ActionError> {
+    /// The phases of `kubeadm init` that would start what the cluster has not, or is not to have.
+    fn skipped(&self, origin: Origin, claims: &Claims, kubeadm: Option<(u32, u32)>) -> Vec<&'static str> {
+        let mut phases = Vec::new();
+        if !self.controllers {
+            let (since, waiting) = WAITS_FOR_CONTROLLERS;
+            phases.extend(CONTROLLERS);
+            phases.extend(Some(waiting).filter(|_| kubeadm >= Some(since)));
+        }
+        if components(origin, Some(claims)).contains(&(Component::KubeProxy, &ComponentConfiguration::Absent)) {
+            phases.push(KUBE_PROXY);
+        }
+        phases
+    }
+
+    fn script(&self, cx: &Context<'_>, config: &str, origin: Origin) -> Result<String, ActionError> {
         let mut arguments = format!(
             "--config {} --skip-token-print --ignore-preflight-errors={}",
             quote(config),
             quote(self.ignore_preflight_errors.join(","))
         );
-        if !self.controllers {
-            arguments.push_str(&format!(" --skip-phases={CONTROLLERS}"));
+        let skipped = self.skipped(origin, &cx.snapshot.claims, versions::of_kubeadm(cx.facts));
+        if !skipped.is_empty() {
+            arguments.push_str(&format!(" --skip-phases={}", skipped.join(",")));
         }
         for text in &self.extra_args {
             arguments.push(' ');
@@ -179,6 +213,23 @@ impl KubeadmInit {
     }
 }
 
+/// How a component will be other than a configuration in the snapshot would make it.
+fn otherwise(whose: Component, said: &ComponentConfiguration) -> Option<String> {
+    let name = match whose {
+        Component::Kubelet => "the kubelet",
+        Component::KubeProxy => "kube-proxy",
+    };
+    let why = match said {
+        ComponentConfiguration::Yaml(_) => return None,
+        ComponentConfiguration::Absent if whose == Component::KubeProxy => {
+            return Some("without kube-proxy: the snapshot holds no configuration of it".to_owned());
+        }
+        ComponentConfiguration::Absent => "the snapshot holds none",
+        ComponentConfiguration::Unknown => "the snapshot's cannot be read",
+    };
+    Some(format!("with kubeadm's default configuration of {name}, which overwrites the cluster's: {why}"))
+}
+
 /// What the host's kubelet and pods were before the first attempt.
 fn before(cx: &Context<'_>) -> String {
     format!("{}/{KUBELET_BEFORE}", cx.target.run_folder())
@@ -190,4 +241,57 @@ fn node(cx: &Context<'_>) -> Result<Node, ActionError> {
         expected: "one that the API server could advertise".to_owned(),
         found: "none".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(parameters: &str) -> KubeadmInit {
+        toml::from_str(parameters).unwrap()
+    }
+
+    fn claims(kube_proxy_configuration: ComponentConfiguration) -> Claims {
+        Claims { kube_proxy_configuration, ..Claims::default() }
+    }
+
+    #[test]
+    fn kube_proxy_does_not_come_to_a_cluster_without_it() {
+        let of = |said, origin| action("").skipped(origin, &claims(said), None);
+        let yaml = ComponentConfiguration::Yaml("mode: ipvs".to_owned());
+        assert_eq!(of(ComponentConfiguration::Absent, Origin::Snapshot), ["addon/kube-proxy"]);
+        for (said, origin) in [
+            (yaml, Origin::Snapshot),
+            (ComponentConfiguration::Unknown, Origin::Snapshot),
+            (ComponentConfiguration::Absent, Origin::Inventory),
+            (ComponentConfiguration::Absent, Origin::Defaults),
+        ] {
+            assert!(of(said.clone(), origin).is_empty(), "{said:?} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_controllers_that_are_held_back() {
+        let of = |kubeadm| {
+            let claims = claims(ComponentConfiguration::Absent);
+            action("controllers = false").skipped(Origin::Snapshot, &claims, Some(kubeadm)).join(",")
+        };
+        let both = "control-plane/controller-manager,control-plane/scheduler";
+        assert_eq!(of((1, 32)), format!("{both},addon/kube-proxy"));
+        assert_eq!(of((1, 33)), format!("{both},wait-control-plane,addon/kube-proxy"));
+    }
+
+    #[test]
+    fn the_plan_tells_what_is_not_the_clusters_own() {
+        let of = |whose, said: ComponentConfiguration| otherwise(whose, &said).unwrap_or_default();
+        assert_eq!(of(Component::Kubelet, ComponentConfiguration::Yaml(String::new())), "");
+        assert_eq!(
+            of(Component::KubeProxy, ComponentConfiguration::Absent),
+            "without kube-proxy: the snapshot holds no configuration of it"
+        );
+        assert_eq!(
+            of(Component::Kubelet, ComponentConfiguration::Unknown),
+            "with kubeadm's default configuration of the kubelet, which overwrites the cluster's: the snapshot's cannot be read"
+        );
+    }
 }

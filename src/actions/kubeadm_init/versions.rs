@@ -7,13 +7,18 @@ use crate::snapshot::Claims;
 use crate::target::Facts;
 use crate::version::minor;
 
+/// The target's kubeadm.
+pub(super) fn of_kubeadm(facts: &Facts) -> Option<(u32, u32)> {
+    minor(facts.tools.get("kubeadm")?.version.as_deref()?)
+}
+
 /// The version that would be initialised, and what says so.
 fn planned<'a>(config: &'a Config, facts: &'a Facts) -> Option<(&'a str, String)> {
     if let Some(version) = &config.documents.kubernetes_version {
         let whose = match config.origin {
             Origin::Inventory => "the inventory's kubeadm configuration",
             Origin::Snapshot => "the snapshot's kubeadm configuration",
-            Origin::Defaults => "`kubernetes` in `[cluster]`",
+            Origin::Defaults => "`kubernetes` in `[cluster]`, else kubeadm's own",
         };
         return Some((version, whose.to_owned()));
     }
@@ -81,7 +86,7 @@ pub(super) fn kubelet(config: &Config, facts: &Facts) -> Option<Finding> {
     let (planned, _) = planned(config, facts)?;
     let kubelet = facts.tools.get("kubelet")?.version.as_deref()?;
     let (api, has) = (minor(planned)?, minor(kubelet)?);
-    let kubeadm = facts.tools.get("kubeadm").and_then(|tool| minor(tool.version.as_deref()?)).unwrap_or(api);
+    let kubeadm = of_kubeadm(facts).unwrap_or(api);
     let oldest = kubeadm.1.saturating_sub(if kubeadm >= (1, 29) { 3 } else { 1 });
     let said = format!("the target has kubelet {kubelet}; Kubernetes {planned} would be initialised");
     if has.0 == api.0 && has.1 <= api.1 && has.1 >= oldest {

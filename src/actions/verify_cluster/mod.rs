@@ -119,15 +119,15 @@ impl Action for VerifyCluster {
 struct Proof<'a> {
     cx: &'a Context<'a>,
     api: ApiClient,
-    server: String,
+    port: u16,
     until: Instant,
 }
 
 impl<'a> Proof<'a> {
     async fn open(action: &VerifyCluster, cx: &'a Context<'a>) -> Result<Self, ActionError> {
         let until = Instant::now() + cx.limit;
-        let (api, server) = api::open(cx, &action.kubeconfig, until).await?;
-        Ok(Self { cx, api, server, until })
+        let (api, port) = api::open(cx, &action.kubeconfig, until).await?;
+        Ok(Self { cx, api, port, until })
     }
 
     /// Certificates that our CA did not sign end the waiting: they do not get better.
@@ -168,9 +168,7 @@ impl<'a> Proof<'a> {
         let text = Secret::new(text);
         let old = Credentials::read(&path.display().to_string(), text.expose())
             .map_err(|error| failed("reading the old admin credential", &error))?;
-        // The new API server's port may differ from the old load balancer's.
-        let old = Credentials { server: self.server.clone(), ..old };
-        let api = ApiClient::open(self.cx.target.transport(), &old, &old.ca)
+        let api = ApiClient::open(self.cx.target.transport(), self.port, &old, &old.ca)
             .await
             .map_err(|error| failed("connecting with the old admin credential", &error))?;
         api.get("/api/v1/namespaces/kube-system")

@@ -10,12 +10,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::authorities::{self, Witness};
-use super::kubeadm::{ClusterConfiguration, KINDS, Kubeconfig};
+use super::kubeadm::{ClusterConfiguration, ComponentConfiguration, KINDS, Kubeconfig};
 use super::{Change, Clock, Encrypted, Knowledge, Node, Unread};
 use crate::inventory::Secret;
 use crate::snapshot::keyspace::{KeyValue, Store, Walked};
 use crate::snapshot::kubernetes::{
-    AnyObject, Cipher, ConfigMap, Event, Lease, NodeObject, SecretObject, Time, Unreadable, cipher, decode,
+    AnyObject, Cipher, ConfigMap, Endpoints, Event, Lease, NodeObject, SecretObject, Time, Unreadable, cipher, decode,
 };
 use crate::snapshot::object::{LONGEST_KEY, PREFIX, resource};
 
@@ -43,6 +43,9 @@ pub(super) struct Gathering {
     nodes_size: usize,
     api_servers: BTreeSet<String>,
     encrypted: BTreeMap<(String, Cipher), u64>,
+    /// With how new the `ConfigMap` is: upgrades leave those of older versions.
+    kubelet: Option<(u32, ComponentConfiguration)>,
+    kube_proxy: Option<ComponentConfiguration>,
 }
 
 impl Gathering {
@@ -82,6 +85,7 @@ impl Gathering {
             ["leases", namespace, _] => self.lease(at, namespace, value),
             ["events", _, _] => self.event(at, value),
             ["services", "endpoints", "kube-system", _] => self.leader(at, value),
+            ["services", "endpoints", "default", "kubernetes"] => self.api_port(at, value),
             ["masterleases", address] if self.api_servers.len() < MOST_SERVERS => {
                 self.api_servers.insert(address.to_owned());
             }
@@ -133,12 +137,31 @@ impl Gathering {
                     None => self.unread(at, format!("holds neither {}", KINDS.join(" nor "))),
                 }
             }
+            ("kube-system", "kube-proxy") => {
+                self.kube_proxy = Some(self.component(at, value, "KubeProxyConfiguration", "config.conf"));
+            }
+            ("kube-system", name) if let Some(age) = kubelet_age(name) => self.kubelet(at, age, value),
             (_, "kube-root-ca.crt") => {
                 let Some(map) = self.read::<ConfigMap>(at, value) else { return };
                 self.authority(at, map.data.get("ca.crt").map(String::as_bytes), Witness::RootCa);
             }
             _ => {}
         }
+    }
+
+    fn kubelet(&mut self, at: &str, age: u32, value: &[u8]) {
+        if self.kubelet.as_ref().is_none_or(|(known, _)| *known < age) {
+            self.kubelet = Some((age, self.component(at, value, "KubeletConfiguration", "kubelet")));
+        }
+    }
+
+    fn component(&mut self, at: &str, value: &[u8], kind: &str, key: &str) -> ComponentConfiguration {
+        let Some(map) = self.read::<ConfigMap>(at, value) else { return ComponentConfiguration::Unknown };
+        let yaml = map.data.get(key).ok_or_else(|| format!("holds no `{key}`"));
+        yaml.and_then(|yaml| ComponentConfiguration::parse(kind, yaml)).unwrap_or_else(|reason| {
+            self.unread(at, reason);
+            ComponentConfiguration::Unknown
+        })
     }
 
     fn authority(&mut self, at: &str, pem: Option<&[u8]>, witness: Witness) {
@@ -237,6 +260,13 @@ impl Gathering {
         }
     }
 
+    fn api_port(&mut self, at: &str, value: &[u8]) {
+        let Some(endpoints) = self.read::<Endpoints>(at, value) else { return };
+        let ports = endpoints.subsets.into_iter().flat_map(|subset| subset.ports);
+        let port = ports.into_iter().find(|port| port.name == "https").map(|port| port.port);
+        self.known.api_port = port.and_then(|port| port.try_into().ok()).filter(|port| *port != 0);
+    }
+
     fn namespace(&mut self, at: &str, name: &str, value: &[u8]) {
         if self.namespaces.len() < MOST_LISTED {
             self.namespaces.insert(name.to_owned());
@@ -257,7 +287,10 @@ impl Gathering {
 
     pub(super) fn finish(self, Walked { totals, pages }: Walked, etcd: Store) -> Knowledge {
         let encrypted = self.encrypted.into_iter();
+        // API servers that do not register themselves leave it to somebody else where the Service leads.
+        let registered = !self.api_servers.is_empty();
         Knowledge {
+            api_port: self.known.api_port.filter(|_| registered),
             totals,
             pages,
             etcd,
@@ -265,7 +298,17 @@ impl Gathering {
             api_servers: self.api_servers.into_iter().collect(),
             namespaces: self.namespaces.into_iter().collect(),
             encrypted: encrypted.map(|((resource, cipher), objects)| Encrypted { resource, cipher, objects }).collect(),
+            kubelet_configuration: self.kubelet.map_or(ComponentConfiguration::Absent, |(_, found)| found),
+            kube_proxy_configuration: self.kube_proxy.unwrap_or(ComponentConfiguration::Absent),
             ..self.known
         }
+    }
+}
+
+/// How new the `ConfigMap` of the kubelets' configuration is; `None` when it is another. Since 1.24 its name has no version.
+fn kubelet_age(name: &str) -> Option<u32> {
+    match name.strip_prefix("kubelet-config")? {
+        "" => Some(u32::MAX),
+        version => version.strip_prefix("-1.")?.parse().ok(),
     }
 }

@@ -30,6 +30,19 @@ pub struct ClusterConfiguration {
     pub etcd_data_dir: Option<String>,
 }
 
+/// What kubeadm keeps in the cluster of the kubelet's or kube-proxy's configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentConfiguration {
+    /// Nobody can tell: it cannot be read, or was not looked for.
+    #[default]
+    Unknown,
+    /// There is none.
+    Absent,
+    /// The document, as YAML.
+    Yaml(String),
+}
+
 /// The documents under which kubeadm kept it, newest first.
 pub(super) const KINDS: [&str; 2] = ["ClusterConfiguration", "MasterConfiguration"];
 
@@ -83,6 +96,17 @@ struct Etcd {
 #[serde(default, rename_all = "camelCase")]
 struct LocalEtcd {
     data_dir: Option<String>,
+}
+
+impl ComponentConfiguration {
+    /// Takes a document of a kind, as kubeadm takes it.
+    pub(super) fn parse(kind: &str, yaml: &str) -> Result<Self, String> {
+        let head: Document = serde_saphyr::from_str(yaml).map_err(|error| error.without_snippet().to_string())?;
+        if head.kind == kind && !head.api_version.is_empty() {
+            return Ok(Self::Yaml(yaml.to_owned()));
+        }
+        Err(format!("holds no {kind}, but `{}` of `{}`", head.kind, head.api_version))
+    }
 }
 
 impl ClusterConfiguration {

@@ -20,7 +20,7 @@ use super::kubernetes::{Cipher, NodeAddress, Taint};
 use crate::inventory::Secret;
 
 pub use authorities::{Authority, Witness};
-pub use kubeadm::ClusterConfiguration;
+pub use kubeadm::{ClusterConfiguration, ComponentConfiguration};
 
 use gather::Gathering;
 
@@ -44,10 +44,16 @@ pub struct Knowledge {
     pub server: Option<String>,
     /// What kubeadm was told.
     pub configuration: Option<ClusterConfiguration>,
+    /// The kubelets' configuration.
+    pub kubelet_configuration: ComponentConfiguration,
+    /// kube-proxy's configuration.
+    pub kube_proxy_configuration: ComponentConfiguration,
     /// The nodes, by name.
     pub nodes: Vec<Node>,
     /// The addresses of the API servers that were alive.
     pub api_servers: Vec<String>,
+    /// The port that they listened on.
+    pub api_port: Option<u16>,
     /// The newest time of each clock that left one.
     pub changes: BTreeMap<Clock, Change>,
     /// Objects that are encrypted at rest: without the `EncryptionConfiguration` and its keys they are lost.
