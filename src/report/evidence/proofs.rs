@@ -152,6 +152,48 @@ const WORDS: &[Words] = &[
         how: "Nodes of the snapshot that were not seen ready",
         should_be: ShouldBe::Told,
     },
+    Words {
+        action: "verify_objects",
+        output: "",
+        name: "Objects of the snapshot",
+        how: "Every resource was listed, and each object was found again by its UID",
+        should_be: ShouldBe::Always("all that are served and do not come and go"),
+    },
+    Words {
+        action: "verify_objects",
+        output: "objects",
+        name: "Objects that were found",
+        how: "They were found again by their UIDs",
+        should_be: ShouldBe::Told,
+    },
+    Words {
+        action: "verify_objects",
+        output: "resources",
+        name: "Resources of the snapshot",
+        how: "Kinds of objects that it holds",
+        should_be: ShouldBe::Told,
+    },
+    Words {
+        action: "verify_objects",
+        output: "passing",
+        name: "Objects that come and go",
+        how: "Events, leases, endpoints, pods and the like that are no more",
+        should_be: ShouldBe::Told,
+    },
+    Words {
+        action: "verify_objects",
+        output: "unserved",
+        name: "Objects that no API serves",
+        how: "No version of their group has their resource, so they cannot be seen",
+        should_be: ShouldBe::Told,
+    },
+    Words {
+        action: "verify_objects",
+        output: "without_uid",
+        name: "Keys without a UID",
+        how: "They are no objects, or encrypted",
+        should_be: ShouldBe::Told,
+    },
 ];
 
 const EXPECTED: &str = "_expected";
