@@ -167,7 +167,7 @@ impl Journal {
 
     pub(crate) fn report(&self) -> Report {
         let state = RunState::replay("journal".as_ref(), &self.records).expect("a legal journal");
-        Report::of(&state, &self.records)
+        Report::of(&state, &self.records, Some(&snapshot()))
     }
 
     pub(crate) fn evidence(&self, circumstances: Circumstances) -> Evidence {

@@ -352,8 +352,8 @@ impl Rehearsal<'_> {
             return Ok(Evidence::without_run(&order.cluster, &order.hostname, self.record.began, circumstances));
         };
         let (state, records) = run.read()?;
-        let report = Report::of(&state, &records);
         let chosen = run.snapshot(&state.header).ok();
+        let report = Report::of(&state, &records, chosen.as_ref());
         Ok(Evidence::of_run(&report, &records, run.journal_sha256().ok(), chosen.as_ref(), circumstances))
     }
 

@@ -167,7 +167,7 @@ mod tests {
             let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(i64::try_from(seq).unwrap());
             records.push(Record { seq, at, data: event });
         }
-        Report::of(&state, &records)
+        Report::of(&state, &records, None)
     }
 
     fn one() -> String {
