@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{Action, ActionError, Context, Outcome, SetAside, Tell, Verdict};
-use crate::event::{Event, Kept, Live, StepRef};
+use crate::event::{Event, Kept, Live, RunHeader, StepRef};
 use crate::target::JobState;
 use crate::text::Values;
 
@@ -41,7 +41,7 @@ impl Engine {
 
     async fn keep(&self, step: usize, attempt: u32, values: &Values) -> Result<(), ActionError> {
         let tell = self.run.tell(step);
-        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        let cx = self.run.context(step, attempt, values, &tell, &self.state.header);
         match self.run.playbook.steps[step].action.set_aside(&cx)? {
             SetAside::Nothing { .. } => Ok(()),
             SetAside::Paths(keeps) => Ok(self.run.target.set_aside(cx.step, &keeps).await?),
@@ -58,7 +58,7 @@ impl Engine {
 
     async fn apply_and_verify(&self, step: usize, attempt: u32, values: &Values) -> Result<Outcome, ActionError> {
         let tell = self.run.tell(step);
-        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        let cx = self.run.context(step, attempt, values, &tell, &self.state.header);
         let action = &self.run.playbook.steps[step].action;
         let outcome = tokio::select! {
             outcome = tokio::time::timeout(cx.limit + GRACE, self.apply_through_cuts(action.as_ref(), &cx)) => outcome.map_err(|_| ActionError::TimeLimit {
@@ -128,7 +128,7 @@ impl Engine {
         }
         let verdict = {
             let tell = self.run.tell(step);
-            let cx = self.run.context(step, attempt, &values, &tell, self.state.header.run.as_str());
+            let cx = self.run.context(step, attempt, &values, &tell, &self.state.header);
             self.run.playbook.steps[step].action.settle(&cx).await
         };
         match verdict {
@@ -161,7 +161,7 @@ impl Engine {
 
     async fn undo_and_put_back(&self, step: usize, attempt: u32, values: &Values) -> Result<(), ActionError> {
         let tell = self.run.tell(step);
-        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        let cx = self.run.context(step, attempt, values, &tell, &self.state.header);
         self.run.target.end_job(cx.step, attempt, crate::target::APPLY).await?;
         self.run.playbook.steps[step].action.undo(&cx).await?;
         Ok(self.run.target.put_back(cx.step).await?)
@@ -210,7 +210,7 @@ impl Run {
         attempt: u32,
         values: &'a Values,
         tell: &'a StepTell<'a>,
-        run: &'a str,
+        header: &'a RunHeader,
     ) -> Context<'a> {
         let step = &self.playbook.steps[step];
         Context {
@@ -220,7 +220,8 @@ impl Run {
             snapshot: &self.snapshot,
             pki: &self.pki,
             values,
-            run,
+            run: &header.run,
+            accepted: &header.accepted,
             step: &step.name,
             attempt,
             limit: step.timeout.unwrap_or(self.inventory.policy.step_timeout).duration(),

@@ -158,6 +158,7 @@ mod tests {
             inventory_sha256: String::new(),
             playbook_sha256: String::new(),
             snapshot_json_sha256: None,
+            accepted: Vec::new(),
             snapshot,
             steps: vec![step],
         });
