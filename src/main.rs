@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    drctl::cli::run(std::env::args_os()).await
+fn main() -> std::io::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let exit = runtime.block_on(drctl::cli::run(std::env::args_os()));
+    // Whoever interrupts it while a passphrase is asked for, or a snapshot unpacked, does not wait for that.
+    runtime.shutdown_background();
+    Ok(exit)
 }

@@ -46,6 +46,8 @@ pub struct Context<'a> {
     pub values: &'a Values,
     /// The run's id.
     pub run: &'a str,
+    /// The errors of the checks that were accepted by name when it began.
+    pub accepted: &'a [String],
     /// The step's name.
     pub step: &'a str,
     /// Which attempt this is, from 1.

@@ -52,6 +52,9 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<expect::Expect>(),
 ];
 
+/// The output of a proof that was not made: neither right nor wrong.
+pub(crate) const NOT_TRIED: &str = "not tried";
+
 /// The typed thing a step does. Its parameters are its fields.
 #[async_trait]
 pub trait Action: Debug + Send + Sync {

@@ -26,10 +26,16 @@ pub(super) async fn keep(folder: &RunFolder, runs: &Runs, settings: &Reporting, 
     written
 }
 
+/// What became of a run.
+pub(super) fn report(folder: &RunFolder, state: &RunState, records: &[Record]) -> Report {
+    Report::of(state, records, folder.snapshot(&state.header).ok().as_ref())
+}
+
 /// The evidence of a run, told anew from what its folder holds.
 pub(super) fn of(folder: &RunFolder, runs: &Runs) -> Result<Evidence, RunsError> {
     let (state, records) = folder.read()?;
-    let report = Report::of(&state, &records);
+    let snapshot = folder.snapshot(&state.header).ok();
+    let report = Report::of(&state, &records, snapshot.as_ref());
     let before = before(&report, runs)?;
     let reports: Vec<Report> = before.iter().map(|(_, report, _)| report.clone()).collect();
     let seen = folder.seen()?;
@@ -42,7 +48,6 @@ pub(super) fn of(folder: &RunFolder, runs: &Runs) -> Result<Evidence, RunsError>
         against: changed(folder, &report.header),
         ..Circumstances::default()
     };
-    let snapshot = folder.snapshot(&report.header).ok();
     Ok(Evidence::of_run(&report, &records, Some(folder.journal_sha256()?), snapshot.as_ref(), circumstances))
 }
 
@@ -52,7 +57,7 @@ type Before = (RunFolder, Report, Vec<Record>);
 fn before(report: &Report, runs: &Runs) -> Result<Vec<Before>, RunsError> {
     let read = runs.list()?.into_iter().filter_map(|folder| {
         let (state, records): (RunState, Vec<Record>) = folder.read().ok()?;
-        let other = Report::of(&state, &records);
+        let other = self::report(&folder, &state, &records);
         let earlier = other.started < report.started && other.header.run != report.header.run;
         (earlier && other.header.cluster == report.header.cluster).then_some((folder, other, records))
     });

@@ -1,5 +1,6 @@
 //! `drctl restore`: check, plan, ask, run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Globals, Restore, Site};
 use super::exit::{Exit, Fault};
 use super::session::{Goal, Session, confirm, hold, refuse, work};
-use crate::actions::Finding;
+use crate::actions::{Finding, Severity};
 use crate::check::Purpose;
 use crate::engine::{Engine, Listener, Run, chain};
 use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
@@ -61,7 +62,8 @@ pub(super) async fn begin(session: &Session, asked: &Asked<'_>) -> Result<Begun,
             help: "findings about them cannot be accepted".to_owned(),
         });
     };
-    let header = header(session, &id, &search.chosen, &look.values);
+    let accepted = accepted(asked.site, &findings);
+    let header = header(session, &id, &search.chosen, &look.values, accepted);
     let frozen =
         Frozen { inventory: &session.inventory_text, playbook: &session.playbook.text, snapshot: &search.chosen };
     let (folder, mut journal, state, record) = session.runs().begin(header, &frozen).map_err(Fault::NotBegun)?;
@@ -105,7 +107,14 @@ fn listener(session: &Session) -> Arc<dyn Listener> {
     Arc::clone(&session.face) as Arc<dyn Listener>
 }
 
-fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values) -> RunHeader {
+/// The errors that the run begins in spite of.
+fn accepted(site: &Site, findings: &[Finding]) -> Vec<String> {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let names: BTreeSet<&String> = errors.map(|finding| &finding.name).collect();
+    names.into_iter().filter(|name| site.accept.contains(name)).cloned().collect()
+}
+
+fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values, accepted: Vec<String>) -> RunHeader {
     let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let steps = session.playbook.steps.iter().map(|step| StepRef {
         name: step.name.clone(),
@@ -123,6 +132,7 @@ fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values) -> RunH
         inventory_sha256: hex(&session.inventory_text),
         playbook_sha256: hex(&session.playbook.text),
         snapshot_json_sha256: None,
+        accepted,
         snapshot: SnapshotRef {
             name: chosen.name.clone(),
             source: chosen.source.clone(),

@@ -1,6 +1,7 @@
 //! `drctl runs`: what ran, when, and how it ended.
 
 use super::args::Globals;
+use super::evidence;
 use super::exit::{Exit, Fault};
 use super::say::say;
 use super::session::state_dir;
@@ -13,7 +14,7 @@ pub(super) fn run(globals: &Globals) -> Result<Exit, Fault> {
     let runs = Runs::new(&state_dir(globals)?).list()?;
     for run in &runs {
         let line = match run.read() {
-            Ok((state, records)) => line(&Report::of(&state, &records), globals.json()),
+            Ok((state, records)) => line(&evidence::report(run, &state, &records), globals.json()),
             Err(error) if globals.json() => crate::face::unreadable_line(&run.id, &error),
             Err(JournalError::Empty { .. }) => format!("{}  never begun: nothing was touched", run.id),
             Err(error) => format!("{}  UNREADABLE: {}", run.id, chain(&error)),

@@ -105,7 +105,7 @@ impl Session {
         let reports: Vec<Report> = runs
             .iter()
             .filter_map(|run| run.read().ok())
-            .map(|(state, records)| Report::of(&state, &records))
+            .map(|(state, records)| Report::of(&state, &records, None))
             .filter(|report| report.header.cluster == self.inventory.cluster.name)
             .collect();
         past_durations(&reports)
@@ -220,7 +220,7 @@ pub(super) async fn work(
             (evidence::keep(folder, runs, &run.inventory.report, face).await, next_steps(&left, &folder.id))
         }
     };
-    face.report(&Report::of(&state, &records), written.as_ref(), &next);
+    face.report(&Report::of(&state, &records, Some(&run.snapshot)), written.as_ref(), &next);
     Ok(exit)
 }
 

@@ -5,7 +5,7 @@ use super::evidence;
 use super::exit::{Exit, Fault};
 use super::say::say;
 use super::session::state_dir;
-use crate::report::{Report, html, markdown};
+use crate::report::{html, markdown};
 use crate::runs::{RunFolder, Runs};
 
 pub(super) fn run(globals: &Globals, args: &Show) -> Result<Exit, Fault> {
@@ -21,7 +21,7 @@ pub(super) fn run(globals: &Globals, args: &Show) -> Result<Exit, Fault> {
 
 fn timeline(globals: &Globals, folder: &RunFolder) -> Result<String, Fault> {
     let (state, records) = folder.read()?;
-    let report = Report::of(&state, &records);
+    let report = evidence::report(folder, &state, &records);
     if globals.json() {
         return Ok(crate::face::report_line(&report));
     }

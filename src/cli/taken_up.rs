@@ -56,7 +56,7 @@ impl TakenUp {
     pub(super) fn tell(&self) -> Result<(), Fault> {
         let (state, records) = self.folder.read()?;
         let next = format!("nothing: the run has ended; `drctl show {}` tells it whole", self.folder.id);
-        self.face.report(&Report::of(&state, &records), None, &[next]);
+        self.face.report(&Report::of(&state, &records, Some(&self.snapshot)), None, &[next]);
         Ok(())
     }
 

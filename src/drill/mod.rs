@@ -36,6 +36,8 @@ pub enum Swept {
     Working,
     /// Nothing of it was left.
     Nothing,
+    /// It ended before its target was planned; what it had fetched is gone now.
+    Discarded,
     /// Its target is gone now.
     Destroyed,
     /// Its target could not be taken away.
@@ -45,7 +47,9 @@ pub enum Swept {
 /// Takes away what a drill left, unless a process still works on it.
 pub async fn sweep(folder: &DrillFolder) -> Result<Swept, RecordError> {
     let Some(_working) = folder.lock()? else { return Ok(Swept::Working) };
-    let record = folder.read()?;
+    let Some(record) = folder.read()? else {
+        return Ok(if folder.discard()? { Swept::Discarded } else { Swept::Nothing });
+    };
     if record.target == TargetState::Destroyed {
         return Ok(Swept::Nothing);
     }

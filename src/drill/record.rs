@@ -17,6 +17,7 @@ use crate::durable::{self, PRIVATE};
 /// The form of the records.
 const FORMAT: u32 = 1;
 const RECORD: &str = "drill.json";
+const REPORT: &str = "report.json";
 const LOCK: &str = "lock";
 
 /// One drill.
@@ -102,7 +103,7 @@ impl Drills {
         }
     }
 
-    /// Every drill's folder with a record, oldest first.
+    /// Every drill's folder, oldest first; those without a record are last.
     pub fn list(&self) -> Result<Vec<DrillFolder>, RecordError> {
         let entries = match std::fs::read_dir(&self.dir) {
             Ok(entries) => entries,
@@ -112,12 +113,37 @@ impl Drills {
         let mut found = Vec::new();
         for entry in entries {
             let dir = entry.map_err(|source| failed("list", &self.dir, source))?.path();
-            if dir.join(RECORD).exists() {
+            if dir.join(RECORD).exists() || dir.join(LOCK).exists() {
                 found.push(DrillFolder { dir });
             }
         }
-        found.sort_by_key(|folder| (folder.read().map_or(Timestamp::MAX, |record| record.began), folder.dir.clone()));
+        let began = |folder: &DrillFolder| folder.read().ok().flatten().map(|record| record.began);
+        found.sort_by_key(|folder| (began(folder).unwrap_or(Timestamp::MAX), folder.dir.clone()));
         Ok(found)
+    }
+
+    /// Removes roots that drills began to make which nobody works on any more; which ones.
+    pub fn sweep_roots(&self) -> Result<Vec<PathBuf>, RecordError> {
+        let roots = self.shared().join(super::providers::ROOTS);
+        let entries = match std::fs::read_dir(&roots) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(failed("list", &roots, source)),
+        };
+        let mut removed = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|source| failed("list", &roots, source))?.path();
+            let Some(id) = path.file_stem().filter(|_| path.extension().is_some_and(|it| it == "new")) else {
+                continue;
+            };
+            let drill = DrillFolder { dir: self.dir.join(id) };
+            let working = if drill.dir.exists() { drill.lock()?.is_none() } else { false };
+            if !working {
+                there(std::fs::remove_dir_all(&path)).map_err(|source| failed("remove", &path, source))?;
+                removed.push(path);
+            }
+        }
+        Ok(removed)
     }
 }
 
@@ -146,11 +172,29 @@ impl DrillFolder {
         Ok(())
     }
 
-    /// What is known of it.
-    pub fn read(&self) -> Result<DrillRecord, RecordError> {
+    /// Removes all but the report of a drill that ended before its target was planned; whether there was anything.
+    pub(super) fn discard(&self) -> Result<bool, RecordError> {
+        if self.has_report() {
+            self.clear()?;
+            return Ok(false);
+        }
+        there(std::fs::remove_dir_all(&self.dir)).map_err(|source| failed("remove", &self.dir, source))?;
+        Ok(true)
+    }
+
+    /// Whether it came to a verdict.
+    pub fn has_report(&self) -> bool {
+        self.dir.join(REPORT).exists()
+    }
+
+    /// What is known of it; nothing before its target is planned.
+    pub fn read(&self) -> Result<Option<DrillRecord>, RecordError> {
         let path = self.dir.join(RECORD);
-        let bytes = std::fs::read(&path).map_err(|source| failed("read", &path, source))?;
-        serde_json::from_slice(&bytes).map_err(|error| failed("read", &path, error.into()))
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| failed("read", &path, error.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("read", &path, source)),
+        }
     }
 
     /// Writes it down; it is durable when this returns.
@@ -180,4 +224,41 @@ fn there(removed: std::io::Result<()>) -> std::io::Result<()> {
 
 fn failed(what: &'static str, path: &Path, source: std::io::Error) -> RecordError {
     RecordError { what, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_works_on_is_swept() {
+        let state = tempfile::tempdir().unwrap();
+        let drills = Drills::new(state.path());
+        let begin = |id: &str| {
+            let (folder, working) = drills.begin(id).unwrap();
+            std::fs::create_dir(folder.dir.join("snapshots")).unwrap();
+            let root = drills.shared().join("roots").join(format!("{id}.new"));
+            std::fs::create_dir_all(root.join("etc")).unwrap();
+            (folder, working, root)
+        };
+        let (_, _working, in_work) = begin("works");
+        let (killed, lock, killed_root) = begin("killed");
+        drop(lock);
+        let (told, lock, _) = begin("told");
+        drop(lock);
+        std::fs::write(told.dir.join(REPORT), "{}").unwrap();
+        let whole = drills.shared().join("roots/bookworm-1f");
+        std::fs::create_dir(&whole).unwrap();
+        let foreign = drills.dir().join("notes");
+        std::fs::create_dir(&foreign).unwrap();
+
+        let listed: Vec<PathBuf> = drills.list().unwrap().into_iter().map(|folder| folder.dir).collect();
+        assert_eq!(listed, ["killed", "told", "works"].map(|id| drills.dir().join(id)));
+        assert_eq!((killed.discard().unwrap(), killed.dir.exists()), (true, false));
+        assert!(!told.discard().unwrap() && told.has_report() && !told.dir.join("snapshots").exists());
+        let mut swept = drills.sweep_roots().unwrap();
+        swept.sort();
+        assert_eq!(swept, ["killed.new", "told.new"].map(|name| drills.shared().join("roots").join(name)));
+        assert!(in_work.exists() && whole.exists() && foreign.exists() && !killed_root.exists());
+    }
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::state::StepState;
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{Action, ActionError, Context, Outcome, SetAside, Tell, Verdict};
-use crate::event::{Event, Kept, Live, StepRef};
+use crate::event::{Event, Kept, Live, RunHeader, StepRef};
 use crate::inventory::Span;
 use crate::target::JobState;
 use crate::text::Values;
@@ -44,7 +44,7 @@ impl Engine {
 
     async fn keep(&self, step: usize, attempt: u32, values: &Values) -> Result<(), ActionError> {
         let tell = self.run.tell(step);
-        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        let cx = self.run.context(step, attempt, values, &tell, &self.state.header);
         match self.run.playbook.steps[step].action.set_aside(&cx)? {
             SetAside::Nothing { .. } => Ok(()),
             SetAside::Paths(keeps) => Ok(self.run.target.set_aside(cx.step, &keeps).await?),
@@ -62,7 +62,7 @@ impl Engine {
 
     async fn apply_and_verify(&self, step: usize, attempt: u32, values: &Values) -> Result<Outcome, ActionError> {
         let tell = self.run.tell(step);
-        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        let cx = self.run.context(step, attempt, values, &tell, &self.state.header);
         let action = &self.run.playbook.steps[step].action;
         let applied_and_verified = async {
             let outcome = apply_through_cuts(action.as_ref(), &cx).await?;
@@ -143,7 +143,7 @@ impl Engine {
         let links = self.run.target.connections();
         let verdict = {
             let tell = self.run.tell(step);
-            let cx = self.run.context(step, attempt, &values, &tell, self.state.header.run.as_str());
+            let cx = self.run.context(step, attempt, &values, &tell, &self.state.header);
             self.limited(&cx, self.run.playbook.steps[step].action.settle(&cx)).await
         };
         match verdict {
@@ -206,7 +206,7 @@ impl Engine {
         kept: bool,
     ) -> Result<(), ActionError> {
         let tell = self.run.tell(step);
-        let cx = self.run.context(step, attempt, values, &tell, self.state.header.run.as_str());
+        let cx = self.run.context(step, attempt, values, &tell, &self.state.header);
         if kept {
             self.still_kept(step, &cx).await?;
         }
@@ -292,7 +292,7 @@ impl Run {
         attempt: u32,
         values: &'a Values,
         tell: &'a StepTell<'a>,
-        run: &'a str,
+        header: &'a RunHeader,
     ) -> Context<'a> {
         let step = &self.playbook.steps[step];
         Context {
@@ -302,7 +302,8 @@ impl Run {
             snapshot: &self.snapshot,
             pki: &self.pki,
             values,
-            run,
+            run: &header.run,
+            accepted: &header.accepted,
             step: &step.name,
             attempt,
             limit: step.timeout.unwrap_or(self.inventory.policy.step_timeout).duration(),

@@ -131,6 +131,7 @@ mod tests {
             inventory_sha256: String::new(),
             playbook_sha256: String::new(),
             snapshot_json_sha256: None,
+            accepted: Vec::new(),
             snapshot: SnapshotRef {
                 name: String::new(),
                 source: String::new(),

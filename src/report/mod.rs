@@ -25,6 +25,7 @@ use serde::Serialize;
 use crate::engine::StepState;
 use crate::event::{Ending, Event, RunHeader};
 use crate::journal::{Record, RunState};
+use crate::sources::Chosen;
 use crate::text::Values;
 
 /// A run, told from its journal.
@@ -46,7 +47,7 @@ pub struct Report {
     pub by_hand: Option<ByHand>,
     /// Seconds from the first record until the control plane was restored, whatever lay between.
     pub rto_seconds: Option<f64>,
-    /// Seconds between the snapshot's data and the start of the run: what is lost.
+    /// Seconds between the snapshot's data (by its own time, else the file's) and the start of the run: what is lost.
     pub rpo_seconds: f64,
 }
 
@@ -72,8 +73,8 @@ pub struct StepReport {
 }
 
 impl Report {
-    /// Folds a journal.
-    pub fn of(state: &RunState, records: &[Record]) -> Self {
+    /// Folds a journal. `snapshot` is what the run froze: it knows how old its data is.
+    pub fn of(state: &RunState, records: &[Record], snapshot: Option<&Chosen>) -> Self {
         let started = records.first().map_or(Timestamp::UNIX_EPOCH, |record| record.at);
         let last = records.last().map_or(started, |record| record.at);
         let steps = state
@@ -95,6 +96,7 @@ impl Report {
                 report
             })
             .collect();
+        let newest_change = snapshot.and_then(|snapshot| snapshot.claims.newest_change);
         let restored = records.iter().find(|record| record.data == Event::Finished { ending: Ending::Restored });
         Self {
             started,
@@ -106,7 +108,7 @@ impl Report {
             rto_seconds: restored
                 .filter(|_| state.ending == Some(Ending::Restored))
                 .map(|record| seconds(started, record.at)),
-            rpo_seconds: seconds(state.header.snapshot.taken, started),
+            rpo_seconds: seconds(newest_change.unwrap_or(state.header.snapshot.taken), started),
             header: state.header.clone(),
         }
     }

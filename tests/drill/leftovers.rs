@@ -49,6 +49,44 @@ fn an_interrupted_drill_leaves_nothing() {
     site.leaves_nothing();
 }
 
+/// What is fetched before there is a target does not outlast Ctrl-C, nor, once that is swept, SIGKILL.
+#[test]
+fn a_drill_without_a_target_leaves_no_snapshot() {
+    let site = Site::new(Root::Light, "");
+    let (newest, reading) = (site.lab.dir.path().join("newest"), site.lab.dir.path().join("reading"));
+    std::fs::create_dir(&newest).expect("a folder");
+    // Its key is long in coming.
+    std::fs::write(newest.join("etcd-2099-01-01.db.age"), format!("age-encryption.org/v1\n{}", "-".repeat(600)))
+        .expect("a file");
+    let text = std::fs::read_to_string(&site.inventory).expect("the inventory");
+    let more = format!(
+        "{text}\n[[snapshots]]\nfolder.path = \"{}\"\n\n[age]\nidentity = {{ command = [\"sh\", \"-c\", \"touch {}; exec sleep 2\"] }}\n",
+        newest.display(),
+        reading.display(),
+    );
+    std::fs::write(&site.inventory, more).expect("another inventory");
+    let signalled = |signal| {
+        let drctl = begun(&site);
+        let until = Instant::now() + Duration::from_mins(1);
+        while !reading.exists() {
+            assert!(Instant::now() < until, "no key is asked for");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        rustix::process::kill_process(rustix::process::Pid::from_child(&drctl), signal).expect("a signal");
+        let ended = drctl.wait_with_output().expect("it ends");
+        std::fs::remove_file(&reading).expect("the mark");
+        ended
+    };
+    let killed = signalled(rustix::process::Signal::KILL);
+    assert_eq!(killed.status.code(), None);
+    assert!(site.unplanned().join("snapshots").exists());
+    let said = site.lab.drctl(&["drill", "sweep"]).expect(0).stdout;
+    assert!(said.ends_with("  ended before it had a target: what it had fetched is gone now\n"), "{said}");
+    let interrupted = signalled(rustix::process::Signal::INT);
+    assert_eq!(interrupted.status.code(), Some(130), "{}", String::from_utf8_lossy(&interrupted.stderr));
+    assert!(site.unplanned().join("report.json").exists() && !site.unplanned().join("snapshots").exists());
+}
+
 fn begun(site: &Site) -> Child {
     let mut command = site.lab.command(&["drill", "--inventory", &site.inventory]);
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("drctl can be run")

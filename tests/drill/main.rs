@@ -42,7 +42,9 @@ fn kube_workload_is_checked_while_controllers_are_held_back() {
     let evidence = site.drill(&[], 0);
     assert_eq!(evidence["drill"]["level"], "workload", "{evidence:#}");
     assert_eq!(site.outputs("shop-is-there")["seen"], "/metadata/name is shop");
-    assert_eq!(site.outputs("verify-cluster")["leader"], "held back");
+    for proof in ["leader", "canary"] {
+        assert_eq!(site.outputs("verify-cluster")[proof], "not tried");
+    }
     site.leaves_nothing();
 }
 
@@ -97,10 +99,12 @@ fn a_root_is_made_of_packages() {
     site.leaves_nothing();
 }
 
-/// What the inventory does not say is said before anything is made.
+/// What the inventory does not say is said before anything is made; that there is no snapshot is a verdict.
 #[test]
 fn nothing_is_made_without_a_provider_and_a_snapshot() {
     let site = Site::new(Root::Light, "");
+    let metrics = site.lab.dir.path().join("metrics");
+    std::fs::create_dir(&metrics).expect("a folder");
     let text = std::fs::read_to_string(&site.inventory).expect("the inventory");
     let without = text.split("[drill").next().expect("its beginning").to_owned();
     let no_provider = site.lab.write("no-provider.toml", &without);
@@ -112,7 +116,16 @@ fn nothing_is_made_without_a_provider_and_a_snapshot() {
     let empty = site.lab.dir.path().join("empty");
     std::fs::create_dir(&empty).expect("a folder");
     let backup = site.lab.backup().join("snapshots").display().to_string();
+    let text = format!("{text}\n[report]\nmetrics = \"{}\"\n", metrics.display());
     let no_snapshot = site.lab.write("no-snapshot.toml", text.replace(&backup, &empty.display().to_string()));
-    site.lab.drctl(&["drill", "--inventory", &no_snapshot]).expect(3);
-    assert!(!site.lab.dir.path().join("state/drills").read_dir().is_ok_and(|entries| entries.count() > 1));
+    let said = site.lab.drctl(&["drill", "--inventory", &no_snapshot]).expect(3).stderr;
+    assert!(said.contains("DRILL FAILED") && said.contains("  found no valid snapshot."), "{said}");
+    let told = std::fs::read_to_string(metrics.join("drctl-drill-prod.prom")).expect("metrics");
+    for line in ["verdict=\"passed\"} 0", "verdict=\"failed\"} 1"] {
+        assert!(told.contains(line), "{told}");
+    }
+    assert_eq!(site::sh(&format!("ls {}", site.unplanned().display())), "lock\nreport.html\nreport.json\nreport.md\n");
+    assert_eq!(site.lab.drctl(&["drill", "sweep"]).expect(0).stdout, "nothing was left by any drill\n");
+    let listed = site.lab.drctl(&["drill", "list"]).expect(0).stdout;
+    assert!(listed.ends_with("  target never planned\n"), "{listed}");
 }

@@ -68,6 +68,16 @@ impl Site {
         folders.pop().expect("a drill")
     }
 
+    /// The folder of the only drill, which ended before its target was planned.
+    #[track_caller]
+    pub(crate) fn unplanned(&self) -> PathBuf {
+        let drills = self.lab.dir.path().join("state/drills");
+        let folders = drills.read_dir().expect("drills").map(|entry| entry.expect("an entry").path());
+        let folders: Vec<PathBuf> = folders.filter(|folder| !folder.ends_with("shared")).collect();
+        assert_eq!(folders.len(), 1, "{folders:?}");
+        folders[0].clone()
+    }
+
     /// What a step of the newest drill's run put out.
     pub(crate) fn outputs(&self, step: &str) -> Value {
         let runs = self.folder().join("runs");

@@ -5,7 +5,7 @@ use drctl::report::evidence::{Circumstances, Outcome, of_reports};
 use drctl::report::{Evidence, markdown};
 use serde_json::Value;
 
-use crate::made::{HOSTILE, at, circumstances, failed, hostile, passed};
+use crate::made::{HOSTILE, Journal, at, circumstances, failed, hostile, passed};
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a whole report is one picture")]
@@ -297,4 +297,14 @@ fn a_step_is_compared_with_its_mean() {
     assert!((init.difference_seconds.expect("a difference") - (21.7 - 21.7 * 1.22)).abs() < 1e-3);
     let skipped = evidence.steps.iter().find(|step| step.state == "skipped").expect("a step");
     assert_eq!((skipped.seconds, skipped.difference_seconds, skipped.spans.len()), (None, None, 0));
+}
+
+/// The snapshot was saved 1.4 s after its newest change: the terminal counts from the change, as every report does.
+#[test]
+fn the_terminal_tells_the_rpo_of_the_reports() {
+    let mut journal = Journal::new("prod-20261124T011837Z-b4cb", 0.0);
+    journal.on_from(0);
+    let (said, figures) = (journal.report().to_string(), journal.evidence(Circumstances::default()).figures);
+    assert_eq!(figures.rpo_seconds, Some(217.4));
+    assert!(said.ends_with("RPO      3m 37s of changes are not in the snapshot"), "{said}");
 }

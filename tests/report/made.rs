@@ -63,6 +63,7 @@ pub(crate) fn header(run: &str) -> RunHeader {
         inventory_sha256: SHA.replace("9f", "1c"),
         playbook_sha256: SHA.replace("9f", "7b"),
         snapshot_json_sha256: None,
+        accepted: Vec::new(),
         snapshot: SnapshotRef {
             name: text("etcd-snapshot-2026-11-24_01:15:01_UTC.db"),
             source: text("folder /srv/etcd-snapshots"),
@@ -170,7 +171,7 @@ impl Journal {
 
     pub(crate) fn report(&self) -> Report {
         let state = RunState::replay("journal".as_ref(), &self.records).expect("a legal journal");
-        Report::of(&state, &self.records)
+        Report::of(&state, &self.records, Some(&snapshot()))
     }
 
     pub(crate) fn evidence(&self, circumstances: Circumstances) -> Evidence {

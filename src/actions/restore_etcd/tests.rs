@@ -98,6 +98,7 @@ impl Lab {
             pki: &PkiFiles::default(),
             values: &self.values,
             run: "run-1",
+            accepted: &[],
             step: "restore-etcd",
             attempt,
             limit: Duration::from_mins(1),

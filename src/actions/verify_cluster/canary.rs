@@ -1,44 +1,114 @@
 //! A namespace that controllers must fill and empty: answering is not yet working.
 
-use serde_json::json;
+use std::time::Duration;
 
-use super::{Proof, Seen, failed, wait};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{Proof, Seen, text_at, wait};
 use crate::actions::ActionError;
+use crate::kube::{ApiClient, ApiError};
 
 /// Made by the service-account controller in every new namespace.
 const MADE_BY_CONTROLLER: &str = "serviceaccounts/default";
+/// What the namespace controller says when it cannot learn what a namespace may hold: a group is served by pods, and they
+/// are not back.
+const NOT_DISCOVERED: &str = "NamespaceDeletionDiscoveryFailure";
+/// How long a namespace that was emptied is given to go.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) async fn prove(proof: &Proof<'_>) -> Result<(), ActionError> {
+/// What the controllers did. That they act is proved before the namespace is gone: it stays until each API group answers.
+pub(super) async fn prove(proof: &Proof<'_>) -> Result<String, ActionError> {
     let name = name(proof.cx.run);
-    let path = format!("/api/v1/namespaces/{name}");
-    let namespace = json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "drctl"}},
-    });
+    let canary = Canary { api: &proof.api, path: format!("/api/v1/namespaces/{name}") };
     proof.cx.tell.note("making a canary namespace");
-    proof
-        .api
-        .create("/api/v1/namespaces", &namespace)
-        .await
-        .map_err(|error| failed("making the canary namespace", &error))?;
+    wait(proof.until, || async { Ok(done("making the canary namespace", canary.make(&name).await)) }).await?;
     proof.cx.tell.note("waiting until controllers fill the canary namespace");
-    let made = format!("{path}/{MADE_BY_CONTROLLER}");
-    gone_or_there(proof, &made, true, "no controller has filled the canary namespace").await?;
-    proof.api.delete(&path).await.map_err(|error| failed("deleting the canary namespace", &error))?;
+    canary.becomes(proof.until, Shown::is_filled, "no controller has filled the canary namespace").await?;
+    wait(proof.until, || async { Ok(done("deleting the canary namespace", canary.api.delete(&canary.path).await)) })
+        .await?;
     proof.cx.tell.note("waiting until controllers empty the canary namespace");
-    gone_or_there(proof, &path, false, "no controller has emptied the canary namespace").await
+    let emptied = "no controller has emptied the canary namespace";
+    let shown = canary.becomes(proof.until, Shown::is_emptied, emptied).await?;
+    let until = proof.until.min(Instant::now() + PATIENCE);
+    if canary.becomes(until, Shown::is_gone, "it is still there").await.is_ok() {
+        return Ok("reconciled".to_owned());
+    }
+    let why = shown.not_discovered().map(|why| format!(" ({why})")).unwrap_or_default();
+    Ok(format!("reconciled; namespace {name} goes by itself once every API group answers{why}"))
 }
 
-async fn gone_or_there(proof: &Proof<'_>, path: &str, there: bool, otherwise: &str) -> Result<(), ActionError> {
-    wait(proof.until, || async {
-        Ok(match proof.api.find(path).await {
-            Ok(found) if found.is_some() == there => Seen::Yes(()),
-            Ok(_) => Seen::NotYet(otherwise.to_owned()),
-            Err(error) => Seen::NotYet(error.to_string()),
+/// A webhook that must be asked may have no pods yet.
+fn done(what: &str, answer: Result<(), ApiError>) -> Seen<()> {
+    match answer {
+        Ok(()) => Seen::Yes(()),
+        Err(error) => Seen::NotYet(format!("{what}: {error}")),
+    }
+}
+
+struct Canary<'a> {
+    api: &'a ApiClient,
+    path: String,
+}
+
+impl Canary<'_> {
+    async fn make(&self, name: &str) -> Result<(), ApiError> {
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "drctl"}},
+        });
+        self.api.create("/api/v1/namespaces", &namespace).await
+    }
+
+    async fn becomes(&self, until: Instant, so: fn(&Shown) -> bool, otherwise: &str) -> Result<Shown, ActionError> {
+        wait(until, || async {
+            Ok(match self.look().await {
+                Ok(shown) if so(&shown) => Seen::Yes(shown),
+                Ok(_) => Seen::NotYet(otherwise.to_owned()),
+                Err(error) => Seen::NotYet(error.to_string()),
+            })
         })
-    })
-    .await
+        .await
+    }
+
+    async fn look(&self) -> Result<Shown, ApiError> {
+        let namespace = self.api.find(&self.path).await?;
+        let account = self.api.find(&format!("{}/{MADE_BY_CONTROLLER}", self.path)).await?;
+        Ok(Shown { namespace, has_account: account.is_some() })
+    }
+}
+
+/// What is seen of the canary.
+struct Shown {
+    namespace: Option<Value>,
+    has_account: bool,
+}
+
+impl Shown {
+    /// One that is on its way out was filled: an attempt before this one deleted it.
+    fn is_filled(&self) -> bool {
+        self.has_account || self.is_terminating()
+    }
+
+    fn is_emptied(&self) -> bool {
+        self.is_gone() || self.is_terminating() && (!self.has_account || self.not_discovered().is_some())
+    }
+
+    fn is_gone(&self) -> bool {
+        self.namespace.is_none()
+    }
+
+    fn is_terminating(&self) -> bool {
+        self.namespace.as_ref().is_some_and(|namespace| text_at(namespace, "/status/phase") == "Terminating")
+    }
+
+    /// Why the namespace controller, which has been at it, cannot end its work.
+    fn not_discovered(&self) -> Option<String> {
+        let conditions = self.namespace.as_ref()?.pointer("/status/conditions")?.as_array()?;
+        let stuck = conditions.iter().find(|it| it["type"] == NOT_DISCOVERED && it["status"] == "True")?;
+        Some(text_at(stuck, "/message"))
+    }
 }
 
 /// A run that is taken up again finds its own canary.
@@ -52,7 +122,40 @@ fn name(run: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::name;
+    use serde_json::{Value, json};
+
+    use super::{Shown, name};
+
+    fn shown(phase: Option<&str>, discovery: Option<&str>, has_account: bool) -> Shown {
+        let condition = |status| json!({"type": "NamespaceDeletionDiscoveryFailure", "status": status, "message": "m"});
+        let conditions: Vec<Value> = discovery.into_iter().map(condition).collect();
+        let namespace = phase.map(|phase| json!({"status": {"phase": phase, "conditions": conditions}}));
+        Shown { namespace, has_account }
+    }
+
+    #[test]
+    fn what_only_controllers_do_proves_that_they_act() {
+        assert!(!shown(Some("Active"), None, false).is_filled());
+        assert!(shown(Some("Active"), None, true).is_filled());
+        assert!(shown(Some("Terminating"), None, false).is_filled(), "an attempt before this one deleted it");
+        for (emptied, shown) in [
+            (true, shown(None, None, false)),
+            (true, shown(Some("Terminating"), None, false)),
+            (true, shown(Some("Terminating"), Some("True"), true)),
+            (false, shown(Some("Terminating"), None, true)),
+            (false, shown(Some("Terminating"), Some("False"), true)),
+            // Nobody has deleted it: that there is no account says that none was made.
+            (false, shown(Some("Active"), None, false)),
+        ] {
+            assert_eq!(shown.is_emptied(), emptied, "{:?}, account: {}", shown.namespace, shown.has_account);
+        }
+    }
+
+    #[test]
+    fn what_keeps_it_is_told() {
+        assert_eq!(shown(Some("Terminating"), Some("True"), false).not_discovered().as_deref(), Some("m"));
+        assert_eq!(shown(Some("Terminating"), Some("False"), false).not_discovered(), None);
+    }
 
     #[test]
     fn names_are_labels() {

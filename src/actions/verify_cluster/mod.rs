@@ -11,13 +11,16 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::api::{self, PAUSE, Seen, admin_conf, failed, text_at, unexpected, wait};
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use super::{
+    Action, ActionError, Context, Declared, Description, Finding, NOT_TRIED, Outcome, PlanContext, SetAside, Verdict,
+};
 use crate::inventory::Secret;
 use crate::kube::{ApiClient, Credentials};
 use crate::text::{Text, Values};
 
 /// Waits for `/readyz`, then proves: the served certificate is signed by the CA, the `kube-system` namespace is the
-/// snapshot's, the old admin credential is accepted, a controller-manager leads, and an object is reconciled.
+/// snapshot's (of one that does not show it, the one that the inventory pins), the old admin credential is accepted, a
+/// controller-manager leads, and an object is reconciled.
 ///
 /// Addresses of API servers of before that are still used, taints of control-plane nodes that changed, and nodes that
 /// are not back, are reported and fail nothing.
@@ -48,8 +51,17 @@ fn yes() -> bool {
 
 impl Declared for VerifyCluster {
     const NAME: &'static str = "verify_cluster";
-    const OUTPUTS: &'static [&'static str] =
-        &["kube_system_uid", "leader", "old_admin", "canary", "endpoints", "taints", "nodes_back", "nodes_missing"];
+    const OUTPUTS: &'static [&'static str] = &[
+        "kube_system_uid",
+        "kube_system_uid_expected",
+        "leader",
+        "old_admin",
+        "canary",
+        "endpoints",
+        "taints",
+        "nodes_back",
+        "nodes_missing",
+    ];
     const TUNNELS: bool = true;
 }
 
@@ -86,13 +98,15 @@ impl Action for VerifyCluster {
         proof.ready().await?;
         let mut outputs = Values::new();
         let mut say = |name: &str, value: String| drop(outputs.insert(name.to_owned(), value));
-        say("kube_system_uid", proof.identity().await?);
-        say("old_admin", proof.old_admin().await?);
-        say("leader", if self.controllers { proof.leader().await? } else { "held back".to_owned() });
-        if self.controllers && self.canary {
-            canary::prove(&proof).await?;
+        let identity = proof.identity().await?;
+        say("kube_system_uid", identity.found);
+        if let Some(expected) = identity.expected {
+            say("kube_system_uid_expected", expected);
         }
-        say("canary", if self.canary { "reconciled" } else { "not tried" }.to_owned());
+        say("old_admin", proof.old_admin().await?);
+        let (leads, canary) = (self.controllers, self.controllers && self.canary);
+        say("leader", if leads { proof.leader().await? } else { NOT_TRIED.to_owned() });
+        say("canary", if canary { canary::prove(&proof).await? } else { NOT_TRIED.to_owned() });
         say("endpoints", endpoints::compare(&proof).await?);
         let nodes = nodes::compare(&proof).await?;
         say("taints", nodes.taints);
@@ -112,6 +126,12 @@ impl Action for VerifyCluster {
     fn is_proof(&self) -> bool {
         true
     }
+}
+
+/// Which cluster is served, and which one it had to be: the snapshot's, else the one that the inventory pins.
+struct Identity {
+    found: String,
+    expected: Option<String>,
 }
 
 /// The API server, as the new administrator.
@@ -148,20 +168,22 @@ impl<'a> Proof<'a> {
     }
 
     /// Another cluster's data would be served just as well: the namespace's UID is the proof.
-    async fn identity(&self) -> Result<String, ActionError> {
+    async fn identity(&self) -> Result<Identity, ActionError> {
         let namespace = self.get("/api/v1/namespaces/kube-system").await?;
         let found = text_at(&namespace, "/metadata/uid");
-        match &self.cx.snapshot.claims.kube_system_uid {
-            Some(expected) if *expected != found => {
-                Err(unexpected("the UID of namespace kube-system", expected, &found))
+        let claimed = self.cx.snapshot.claims.kube_system_uid.as_ref();
+        let expected = claimed.or(self.cx.inventory.cluster.uid.as_ref()).cloned();
+        match expected {
+            Some(expected) if expected != found => {
+                Err(unexpected("the UID of namespace kube-system", &expected, &found))
             }
-            _ => Ok(found),
+            expected => Ok(Identity { found, expected }),
         }
     }
 
     async fn old_admin(&self) -> Result<String, ActionError> {
         let Some(path) = &self.cx.inventory.cluster.admin_kubeconfig else {
-            return Ok("not tried".to_owned());
+            return Ok(NOT_TRIED.to_owned());
         };
         self.cx.tell.note("trying the old admin credential");
         let text = tokio::fs::read(path).await.map_err(|error| failed("reading the old admin credential", &error))?;

@@ -8,7 +8,12 @@ use crate::drill::{Drills, TargetState};
 
 pub(super) fn run(globals: &Globals) -> Result<Exit, Fault> {
     for folder in Drills::new(&state_dir(globals)?).list()? {
-        let record = folder.read()?;
+        let Some(record) = folder.read()? else {
+            let id = folder.dir.file_name().unwrap_or_default().to_string_lossy();
+            let left = if folder.has_report() { "" } else { ", a snapshot may be LEFT: see `drctl drill sweep`" };
+            say(&format!("{id}  target never planned{left}\n"))?;
+            continue;
+        };
         let target = match record.target {
             TargetState::Destroyed => "gone",
             TargetState::Planned | TargetState::Created => "LEFT: see `drctl drill sweep`",

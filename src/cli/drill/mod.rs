@@ -1,6 +1,7 @@
 //! `drctl drill`: rehearsals, what they left, and what they found.
 
 mod all;
+mod conclude;
 mod game_day;
 mod list;
 mod rehearse;

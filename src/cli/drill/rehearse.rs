@@ -8,54 +8,61 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::game_day::{Disturbed, GameDay};
-use crate::actions::Finding;
+use super::conclude::{Occasion, Progress};
+use super::game_day::GameDay;
 use crate::check::PATHS;
 use crate::cli::args::{Drill, Globals, Site};
 use crate::cli::exit::{Exit, Fault};
 use crate::cli::restore::{Asked, begin};
 use crate::cli::session::{Goal, Session, base_of, stop_on_signal, work};
+use crate::cli::snapshot::unusable;
 use crate::drill::link::Link;
 use crate::drill::providers::{Isolation, ProviderEntry, Throwaway};
 use crate::drill::settings::Isolated;
-use crate::drill::{DrillFolder, DrillRecord, Drills, Level, Order, TargetState, derive, fault};
+use crate::drill::{DrillRecord, Drills, Level, Order, TargetState, derive, fault};
 use crate::engine::chain;
-use crate::inventory::{Inventory, Span};
-use crate::report::evidence::{self, Circumstances, Evidence, Kind, Outcome as Verdict, Past, Proof, of_reports};
-use crate::report::{Report, keep, means};
-use crate::runs::{RunFolder, Runs};
+use crate::inventory::{self, Inventory};
+use crate::playbook;
+use crate::runs::Runs;
 use crate::sources::{self, Unpack};
 use crate::target::Target;
-use crate::text::Values;
 use crate::transport::Ssh;
-use crate::{inventory, playbook};
 
 pub(super) async fn run(globals: &Globals, args: &Drill) -> Result<Exit, Fault> {
     let production = Session::load(globals, &args.site)?;
-    let entry = provider_of(&production.inventory)?;
-    let isolation = isolation(&production.inventory, &entry)?;
+    let provider = provider_of(&production.inventory)?;
+    let isolation = isolation(&production.inventory, &provider)?;
+    // What is fetched to make the order holds every Secret of the cluster: it is not left behind either.
+    let stop = CancellationToken::new();
+    let signals = tokio::spawn(stop_on_signal(stop.clone()));
     let began = Timestamp::now();
     let id = Runs::new_id(&production.inventory.cluster.name, began)?;
     let drills = Drills::new(&production.state);
     let (folder, _working) = drills.begin(&id)?;
-    let (order, found) = match order(&production, &drills, &folder, &id, args.fault).await {
-        Ok(order) => order,
+    let occasion = Occasion { production: &production, args, drills, folder, id, began, provider, isolation };
+    let ordered = tokio::select! {
+        ordered = order(&occasion) => ordered,
+        () = stop.cancelled() => Err(Fault::Interrupted),
+    };
+    let planned = ordered.and_then(|(order, found)| {
+        let record = DrillRecord::planned(order, occasion.provider.clone(), began);
+        occasion.folder.write(&record)?;
+        Ok((record, found))
+    });
+    let (record, found) = match planned {
+        Ok(planned) => planned,
         Err(fault) => {
-            // Nothing was made, and nothing is to be told of it later.
-            drop(std::fs::remove_dir_all(&folder.dir));
-            return Err(fault);
+            signals.abort();
+            let gone = occasion.folder.clear().map(|()| None).map_err(Fault::from);
+            return occasion.conclude(Progress::default(), Err(fault), gone).await;
         }
     };
-    let record = DrillRecord::planned(order, entry, began);
-    folder.write(&record)?;
-    let (stop, progress) = (CancellationToken::new(), Progress::default());
-    let mut drill =
-        Rehearsal { production: &production, args, drills, isolation, folder, record, found, stop, progress };
-    let signals = tokio::spawn(stop_on_signal(drill.stop.clone()));
+    let progress = Progress { host: Some(record.order.hostname.clone()), ..Progress::default() };
+    let mut drill = Rehearsal { occasion: &occasion, record, found, stop, progress };
     let outcome = drill.rehearse().await;
     signals.abort();
     let gone = drill.take_away().await;
-    drill.conclude(outcome, gone).await
+    occasion.conclude(drill.progress, outcome, gone).await
 }
 
 /// What makes the target.
@@ -93,64 +100,39 @@ struct Found {
 }
 
 /// What the provider is asked for; the newest snapshot says what the inventory does not.
-async fn order(
-    production: &Session,
-    drills: &Drills,
-    folder: &DrillFolder,
-    id: &str,
-    fault: Option<fault::Fault>,
-) -> Result<(Order, Found), Fault> {
+async fn order(occasion: &Occasion<'_>) -> Result<(Order, Found), Fault> {
+    let (production, folder) = (occasion.production, &occasion.folder);
     production.face.doing("finding the newest snapshot");
     let inventory = production.inventory.as_ref();
     let unpack = Unpack::from(inventory);
     let search = sources::newest(&inventory.sources, &folder.dir.join("snapshots"), &unpack, &|_, _| {}).await;
-    let chosen = search
-        .map_err(|error| Fault::Snapshot {
-            message: chain(&error),
-            help: "`drctl snapshot list` shows what there is; no target was made".to_owned(),
-        })?
-        .chosen;
+    let chosen = search.map_err(|error| unusable(&error))?.chosen;
     let io = |what: &str, source| Fault::Io { what: format!("{what} in `{}`", folder.dir.display()), source };
-    let damaged = match fault {
+    let damaged = match occasion.args.fault {
         Some(fault::Fault::CorruptSnapshot) => {
             let copy = fault::corrupt_copy(&chosen.path, &folder.dir);
             Some(copy.map_err(|source| io("make a damaged snapshot", source))?)
         }
         _ => None,
     };
-    let order = Order::new(id, &folder.dir, &drills.shared(), inventory, &chosen.claims);
+    let order = Order::new(&occasion.id, &folder.dir, &occasion.drills.shared(), inventory, &chosen.claims);
     let order = order.map_err(|source| io("make keys", source))?;
     let production = order.strangers(&chosen.claims);
     Ok((order, Found { production, damaged }))
 }
 
-/// A drill from its target's planning to its verdict.
+/// A drill from its target's planning until that is taken away.
 struct Rehearsal<'a> {
-    production: &'a Session,
-    args: &'a Drill,
-    drills: Drills,
-    isolation: Isolation,
-    folder: DrillFolder,
+    occasion: &'a Occasion<'a>,
     record: DrillRecord,
     found: Found,
     stop: CancellationToken,
     progress: Progress,
 }
 
-/// What a rehearsal has come to so far.
-#[derive(Debug, Default)]
-struct Progress {
-    create: Option<Duration>,
-    level: Option<Level>,
-    run: Option<RunFolder>,
-    findings: Option<Vec<Finding>>,
-    facts: Values,
-    disturbed: Option<Disturbed>,
-}
-
 impl Rehearsal<'_> {
     async fn rehearse(&mut self) -> Result<Exit, Fault> {
-        let face = Arc::clone(&self.production.face);
+        let face = Arc::clone(&self.occasion.production.face);
         let provider = self.record.provider.provider();
         face.doing(&format!("making a throwaway target: {}", provider.label()));
         let begun = Instant::now();
@@ -172,21 +154,22 @@ impl Rehearsal<'_> {
         }
         self.progress.create = Some(begun.elapsed());
         self.record.target = TargetState::Created;
-        self.folder.write(&self.record)?;
+        self.occasion.folder.write(&self.record)?;
         let session = self.derived(&throwaway, &link).await?;
-        let site = Site { playbook: None, accept: self.args.site.accept.clone(), take_over: None };
+        let site = Site { playbook: None, accept: self.occasion.args.site.accept.clone(), take_over: None };
         let asked = Asked { site: &site, question: "", yes: true, stop: self.stop.clone() };
         let begun = begin(&session, &asked).await?;
         self.progress.run = Some(begun.folder.clone());
         self.progress.findings = Some(begun.findings.clone());
         self.progress.facts = begun.run.facts.values();
-        let disturbing = self.args.fault.filter(|fault| *fault != fault::Fault::CorruptSnapshot);
+        let disturbing = self.occasion.args.fault.filter(|fault| *fault != fault::Fault::CorruptSnapshot);
         let Some(fault) = disturbing else {
             let folder = begun.folder.clone();
             return work(begun.engine, &begun.run, (&session.runs(), &folder), face.as_ref(), Goal::Rehearsal).await;
         };
         let provider = self.record.provider.provider();
-        let game_day = GameDay { fault, provider, order: &self.record.order, folder: &self.folder, link: &link };
+        let game_day =
+            GameDay { fault, provider, order: &self.record.order, folder: &self.occasion.folder, link: &link };
         let disturbed = game_day.work(begun).await?;
         let exit = disturbed.exit;
         self.progress.disturbed = Some(disturbed);
@@ -195,7 +178,7 @@ impl Rehearsal<'_> {
 
     /// What production's files become on this target.
     async fn derived(&mut self, throwaway: &Throwaway, link: &Link) -> Result<Session, Fault> {
-        let production = self.production;
+        let production = self.occasion.production;
         let settings = &production.inventory.drill;
         let derived = |error: derive::DeriveError| Fault::Drill { message: chain(&error), help: DEFECT.to_owned() };
         let site = derive::Site {
@@ -209,16 +192,16 @@ impl Rehearsal<'_> {
         let path = production.inventory_path.display().to_string();
         let absolute = std::path::absolute(&production.inventory_path).unwrap_or_default();
         let inventory = inventory::parse(&path, &inventory_text, base_of(&absolute.display().to_string()))?;
-        let level = match self.args.level.or(settings.level) {
+        let level = match self.occasion.args.level.or(settings.level) {
             Some(level) => level,
             None => self.offered(&inventory).await?,
         };
-        let hold_back = settings.hold_back.unwrap_or(self.isolation == Isolation::Unknown);
+        let hold_back = settings.hold_back.unwrap_or(self.occasion.isolation == Isolation::Unknown);
         let text = derive::playbook(&production.playbook.text, level, hold_back, &settings.checks).map_err(derived)?;
         let playbook = playbook::parse(&production.playbook_path, &text, &inventory)?;
         let session = Session {
             face: Arc::clone(&production.face),
-            state: self.folder.dir.clone(),
+            state: self.occasion.folder.dir.clone(),
             inventory: Arc::new(inventory),
             inventory_path: production.inventory_path.clone(),
             inventory_text,
@@ -232,7 +215,7 @@ impl Rehearsal<'_> {
     async fn offered(&self, inventory: &Inventory) -> Result<Level, Fault> {
         let ssh = Ssh::new(&inventory.target).map_err(|error| Fault::Target(error.into()))?;
         let facts = Target::new(Arc::new(ssh), &self.record.order.id).facts(PATHS).await?;
-        Ok(Level::offered(&facts, !self.production.inventory.drill.checks.is_empty()))
+        Ok(Level::offered(&facts, !self.occasion.production.inventory.drill.checks.is_empty()))
     }
 
     fn not_made(&self, reason: &str) -> Fault {
@@ -246,153 +229,24 @@ impl Rehearsal<'_> {
 
     /// Nothing is left running, whatever happened before. How long that took.
     async fn take_away(&mut self) -> Result<Option<Duration>, Fault> {
-        if self.args.keep {
-            self.production
-                .face
-                .doing(&format!("the target stays: {} (`drctl drill sweep` takes it away)", self.folder.dir.display()));
+        let face = &self.occasion.production.face;
+        if self.occasion.args.keep {
+            let dir = self.occasion.folder.dir.display();
+            face.doing(&format!("the target stays: {dir} (`drctl drill sweep` takes it away)"));
             return Ok(None);
         }
-        self.production.face.doing("taking the throwaway target away");
+        face.doing("taking the throwaway target away");
         let begun = Instant::now();
         let order = &self.record.order;
         if let Err(error) = self.record.provider.provider().destroy(order).await {
             tracing::error!(%error, "a throwaway target is left");
             return Err(Fault::Leftover { drills: vec![format!("{}: {error}", order.id)] });
         }
-        self.folder.clear()?;
+        self.occasion.folder.clear()?;
         self.record.target = TargetState::Destroyed;
-        self.folder.write(&self.record)?;
+        self.occasion.folder.write(&self.record)?;
         Ok(Some(begun.elapsed()))
     }
-
-    /// The report is written whatever came of it; its verdict is the exit code.
-    async fn conclude(
-        &mut self,
-        outcome: Result<Exit, Fault>,
-        gone: Result<Option<Duration>, Fault>,
-    ) -> Result<Exit, Fault> {
-        let (mut against, mut interrupted) = (Vec::new(), false);
-        let unbegun = match outcome {
-            Ok(exit) => {
-                interrupted = exit == Exit::Interrupted;
-                None
-            }
-            Err(fault) => {
-                interrupted |= matches!(fault, Fault::Interrupted);
-                against.push(format!("{}.", fault.message()));
-                Some(fault)
-            }
-        };
-        let (destroy, left) = match gone {
-            Ok(destroy) => (destroy, None),
-            Err(fault) => {
-                against.push(format!("{}.", fault.message()));
-                (None, Some(fault))
-            }
-        };
-        let evidence = self.evidence(destroy, against);
-        let face = &self.production.face;
-        let evidence = match evidence {
-            Ok(evidence) => evidence,
-            Err(fault) => {
-                face.warn(&format!("there is no report: {}", fault.message()));
-                // A target that is left, or why nothing came of it, matters more.
-                return Err(left.or(unbegun).unwrap_or(fault));
-            }
-        };
-        let (written, warnings) = keep(&self.folder.dir, &evidence, &self.production.inventory.report).await;
-        for warning in &warnings {
-            face.warn(warning);
-        }
-        face.drill(&evidence, written.as_ref());
-        match (left, unbegun) {
-            (Some(fault), _) | (None, Some(fault)) => Err(fault),
-            (None, None) if interrupted => Ok(Exit::Interrupted),
-            (None, None) if evidence.verdict.outcome == Verdict::Passed => Ok(Exit::Done),
-            (None, None) => Ok(Exit::RolledBack),
-        }
-    }
-
-    fn evidence(&mut self, destroy: Option<Duration>, against: Vec<String>) -> Result<Evidence, Fault> {
-        let order = &self.record.order;
-        let settings = &self.production.inventory.drill;
-        let progress = std::mem::take(&mut self.progress);
-        let (past, unreadable) = of_reports(self.drills.dir(), Kind::Drill, &order.cluster);
-        for (path, reason) in unreadable {
-            tracing::warn!("the report {} cannot be read: {reason}", path.display());
-        }
-        let passed = past.iter().filter(|evidence| evidence.verdict.outcome == Verdict::Passed);
-        let taken = passed.flat_map(|evidence| &evidence.steps);
-        let usual = means(taken.filter_map(|step| Some((step.name.as_str(), step.seconds?))));
-        let circumstances = Circumstances {
-            drill: Some(evidence::Rehearsal {
-                id: order.id.clone(),
-                provider: self.record.provider.provider().label(),
-                level: progress.level.map(|level| level.to_string()).unwrap_or_default(),
-                isolation: Some(match &self.isolation {
-                    Isolation::Promised(how) => how.clone(),
-                    Isolation::Unknown => "the owner of the inventory says so (`isolated = \"by me\"`)".to_owned(),
-                }),
-                fault: self.args.fault.map(|fault| fault.to_string()),
-            }),
-            begun: Some(self.record.began),
-            ended: Some(Timestamp::now()),
-            rto_limit: settings.rto.map(Span::duration),
-            rpo_limit: settings.rpo.map(Span::duration),
-            create: progress.create,
-            destroy,
-            against,
-            proofs: isolation_proof(&progress).into_iter().chain(self.fault_proof(&progress)).collect(),
-            findings: progress.findings,
-            facts: progress.facts,
-            usual,
-            past: past.iter().map(Past::of).collect(),
-        };
-        let Some(run) = &progress.run else {
-            return Ok(Evidence::without_run(&order.cluster, &order.hostname, self.record.began, circumstances));
-        };
-        let (state, records) = run.read()?;
-        let report = Report::of(&state, &records);
-        let chosen = run.snapshot(&state.header).ok();
-        Ok(Evidence::of_run(&report, &records, run.journal_sha256().ok(), chosen.as_ref(), circumstances))
-    }
-
-    /// Whether the restore coped with what was broken.
-    fn fault_proof(&self, progress: &Progress) -> Option<Proof> {
-        let fault = self.args.fault?;
-        let (found, passed) = match (&progress.disturbed, fault) {
-            (Some(disturbed), _) => (disturbed.told.clone(), disturbed.as_expected),
-            (None, fault::Fault::CorruptSnapshot) => {
-                let told = progress.findings.iter().flatten().find(|finding| finding.name == "snapshot-passed-over");
-                let found = told.map_or_else(|| "it was not noticed".to_owned(), |finding| finding.message.clone());
-                (found, told.is_some())
-            }
-            (None, _) => ("the run did not come so far".to_owned(), false),
-        };
-        Some(Proof {
-            step: None,
-            name: format!("Game day: {fault}"),
-            how: "It was broken on purpose during the restore".to_owned(),
-            expected: Some(fault.expected().to_owned()),
-            found,
-            passed: Some(passed),
-        })
-    }
-}
-
-/// That production was out of reach, seen from the target.
-fn isolation_proof(progress: &Progress) -> Option<Proof> {
-    let named = |name: &str| progress.findings.iter().flatten().filter(|finding| finding.name == name).count();
-    let (silent, answering) = (named("old-control-plane"), named("old-control-plane-answers"));
-    let unheard = named("old-control-plane-unheard");
-    (silent + answering + unheard > 0).then(|| Proof {
-        step: None,
-        name: "Production is out of reach".to_owned(),
-        how: "The target tried to connect to the addresses of the living cluster".to_owned(),
-        expected: Some("silence".to_owned()),
-        found: format!("{silent} silent, {answering} that answer, {unheard} that could not be asked"),
-        passed: Some(answering + unheard == 0),
-    })
 }
 
 const DEFECT: &str = "this is a defect of drctl: both files were read without a fault before";

@@ -7,6 +7,8 @@ mod place;
 mod table;
 mod verify;
 
+pub(super) use place::unusable;
+
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 

@@ -217,7 +217,7 @@ fn not_one(word: &str, found: &[&Listed], failed: &[PassedOver]) -> Fault {
 }
 
 /// A source that failed: nothing of the snapshot is known.
-fn unusable(error: &SourceError) -> Fault {
+pub(in crate::cli) fn unusable(error: &SourceError) -> Fault {
     let mut message = chain(error);
     if let SourceError::None { passed_over: all } = error {
         for passed in all {

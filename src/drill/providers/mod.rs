@@ -21,6 +21,7 @@ pub use command::Command;
 pub use container::Container;
 pub use namespace::Namespace;
 pub use qemu::Qemu;
+pub(super) use root::ROOTS;
 
 use super::link::Way;
 use super::order::Order;

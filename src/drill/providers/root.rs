@@ -25,6 +25,8 @@ pub struct Debootstrap {
     pub include: Vec<String>,
 }
 
+/// Their folder, below the one that all drills share. One that is being made has the drill's id, with `.new`.
+pub(in crate::drill) const ROOTS: &str = "roots";
 /// What every target needs.
 const ALWAYS: [&str; 2] = ["openssh-server", "iproute2"];
 
@@ -75,7 +77,7 @@ async fn once(
     name: &str,
     make: impl AsyncFnOnce(&Path) -> Result<(), ProviderError>,
 ) -> Result<PathBuf, ProviderError> {
-    let roots = order.shared.join("roots");
+    let roots = order.shared.join(ROOTS);
     let (folder, new) = (roots.join(name), roots.join(format!("{}.new", order.id)));
     if folder.exists() {
         return Ok(folder);

@@ -24,6 +24,7 @@ fn header(steps: usize) -> RunHeader {
         inventory_sha256: String::new(),
         playbook_sha256: String::new(),
         snapshot_json_sha256: None,
+        accepted: Vec::new(),
         snapshot: SnapshotRef {
             name: "s.db".to_owned(),
             source: "here".to_owned(),

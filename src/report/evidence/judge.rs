@@ -158,6 +158,7 @@ mod tests {
             inventory_sha256: String::new(),
             playbook_sha256: String::new(),
             snapshot_json_sha256: None,
+            accepted: Vec::new(),
             snapshot,
             steps: vec![step],
         });
@@ -167,7 +168,7 @@ mod tests {
             let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(i64::try_from(seq).unwrap());
             records.push(Record { seq, at, data: event });
         }
-        Report::of(&state, &records)
+        Report::of(&state, &records, None)
     }
 
     fn one() -> String {

@@ -182,13 +182,12 @@ impl Evidence {
         }
     }
 
-    /// What was restored, and how old it was: by the data's own time where it has one.
+    /// What was restored, and how old it was.
     fn restored(&mut self, report: &Report, snapshot: Option<&Chosen>) {
         let frozen = &report.header.snapshot;
         let claims = snapshot.map(|snapshot| &snapshot.claims);
         let newest_change = claims.and_then(|claims| claims.newest_change);
-        let age = report.started.duration_since(newest_change.unwrap_or(frozen.taken));
-        self.figures.rpo_seconds = Some(rounded(age.as_secs_f64()));
+        self.figures.rpo_seconds = Some(rounded(report.rpo_seconds));
         self.figures.rpo_basis =
             newest_change.map(|_| Basis::Data).or_else(|| snapshot.map(|snapshot| snapshot.time_from.into()));
         self.versions.etcd = claims.and_then(|claims| claims.etcd_version.clone());

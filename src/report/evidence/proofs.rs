@@ -4,6 +4,7 @@
 //! have been is the output `x_expected`, when there is one.
 
 use super::Proof;
+use crate::actions::NOT_TRIED;
 use crate::event::Ending;
 use crate::report::{Report, StepReport};
 use crate::snapshot::Claims;
@@ -25,7 +26,8 @@ enum ShouldBe {
     Told,
     /// The step fails when it is not so.
     Always(&'static str),
-    /// The step fails when it is not what the snapshot says.
+    /// The step fails when it is not what the snapshot says, or else what the step itself compared it with. Without either
+    /// nothing was compared.
     Claimed(fn(&Claims) -> Option<String>),
 }
 
@@ -98,7 +100,7 @@ const WORDS: &[Words] = &[
         action: "verify_cluster",
         output: "kube_system_uid",
         name: "Identity of the cluster",
-        how: "The UID of the namespace kube-system was compared with the snapshot's",
+        how: "The UID of the namespace kube-system, which must be the snapshot's, or else the inventory's",
         should_be: ShouldBe::Claimed(|claims| claims.kube_system_uid.clone()),
     },
     Words {
@@ -150,10 +152,50 @@ const WORDS: &[Words] = &[
         how: "Nodes of the snapshot that were not seen ready",
         should_be: ShouldBe::Told,
     },
+    Words {
+        action: "verify_objects",
+        output: "",
+        name: "Objects of the snapshot",
+        how: "Every resource was listed, and each object was found again by its UID",
+        should_be: ShouldBe::Always("all that are served and do not come and go"),
+    },
+    Words {
+        action: "verify_objects",
+        output: "objects",
+        name: "Objects that were found",
+        how: "They were found again by their UIDs",
+        should_be: ShouldBe::Told,
+    },
+    Words {
+        action: "verify_objects",
+        output: "resources",
+        name: "Resources of the snapshot",
+        how: "Kinds of objects that it holds",
+        should_be: ShouldBe::Told,
+    },
+    Words {
+        action: "verify_objects",
+        output: "passing",
+        name: "Objects that come and go",
+        how: "Events, leases, endpoints, pods and the like that are no more",
+        should_be: ShouldBe::Told,
+    },
+    Words {
+        action: "verify_objects",
+        output: "unserved",
+        name: "Objects that no API serves",
+        how: "No version of their group has their resource, so they cannot be seen",
+        should_be: ShouldBe::Told,
+    },
+    Words {
+        action: "verify_objects",
+        output: "without_uid",
+        name: "Keys without a UID",
+        how: "They are no objects, or encrypted",
+        should_be: ShouldBe::Told,
+    },
 ];
 
-/// What an action puts out when it was not made: neither right nor wrong.
-const NOT_TRIED: &str = "not tried";
 const EXPECTED: &str = "_expected";
 
 /// Whether a step's outputs are what was found, and not paths for other steps.
@@ -190,7 +232,11 @@ fn known<'a>(step: &'a StepReport, claims: Option<&'a Claims>) -> impl Iterator<
         let (expected, passed) = match words.should_be {
             ShouldBe::Told => (None, None),
             ShouldBe::Always(expected) => (Some(expected.to_owned()), Some(true)),
-            ShouldBe::Claimed(expected) => (claims.and_then(expected), Some(true)),
+            ShouldBe::Claimed(claimed) => {
+                let expected = claims.and_then(claimed).or_else(|| expected_of(step, words.output).cloned());
+                let compared = expected.is_some().then_some(true);
+                (expected, compared)
+            }
         };
         let found = match (words.output, step.outputs.get(words.output)) {
             ("", _) => expected.clone().unwrap_or_default(),
@@ -208,6 +254,11 @@ fn known<'a>(step: &'a StepReport, claims: Option<&'a Claims>) -> impl Iterator<
     })
 }
 
+/// What the step compared an output with.
+fn expected_of<'a>(step: &'a StepReport, output: &str) -> Option<&'a String> {
+    step.outputs.get(&format!("{output}{EXPECTED}"))
+}
+
 /// The outputs that have none.
 fn unknown(step: &StepReport) -> impl Iterator<Item = Proof> {
     let worded = |name: &str| WORDS.iter().any(|words| words.action == step.action && words.output == name);
@@ -219,7 +270,7 @@ fn unknown(step: &StepReport) -> impl Iterator<Item = Proof> {
             step: Some(step.name.clone()),
             name: sentence(name),
             how: format!("Action {}, output {name}", step.action),
-            expected: step.outputs.get(&format!("{name}{EXPECTED}")).cloned(),
+            expected: expected_of(step, name).cloned(),
             found: found.clone(),
             passed: Some(found != NOT_TRIED).filter(|tried| *tried),
         },
@@ -246,4 +297,48 @@ fn sentence(name: &str) -> String {
         first.make_ascii_uppercase();
     }
     letters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a step of `verify_cluster` with these outputs has shown, by the proofs' names.
+    fn shown(outputs: &[(&str, &str)], claims: &Claims, name: &str) -> (Option<String>, Option<bool>) {
+        let step = StepReport {
+            name: "verify-cluster".to_owned(),
+            action: "verify_cluster".to_owned(),
+            state: "done",
+            detail: None,
+            outputs: outputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            attempts: 1,
+            begun_after: None,
+            seconds: None,
+        };
+        let proofs: Vec<Proof> = known(&step, Some(claims)).chain(unknown(&step)).collect();
+        let proof = proofs.iter().find(|proof| proof.name == name).unwrap();
+        (proof.expected.clone(), proof.passed)
+    }
+
+    #[test]
+    fn what_was_compared_with_nothing_holds_nothing() {
+        let of = |outputs: &[(&str, &str)], uid: Option<&str>| {
+            let claims = Claims { kube_system_uid: uid.map(str::to_owned), ..Claims::default() };
+            shown(outputs, &claims, "Identity of the cluster")
+        };
+        let (found, pinned) = (("kube_system_uid", "u-1"), ("kube_system_uid_expected", "u-1"));
+        assert_eq!(of(&[found], Some("u-1")), (Some("u-1".to_owned()), Some(true)));
+        assert_eq!(of(&[found, pinned], None), (Some("u-1".to_owned()), Some(true)), "the inventory pins it");
+        assert_eq!(of(&[found], None), (None, None));
+    }
+
+    #[test]
+    fn what_was_not_tried_holds_nothing() {
+        for (output, name) in
+            [("leader", "Controllers"), ("canary", "Reconciliation"), ("old_admin", "Credential from before")]
+        {
+            let shown = |found: &str| shown(&[(output, found)], &Claims::default(), name).1;
+            assert_eq!((shown("not tried"), shown("reconciled")), (None, Some(true)), "{name}");
+        }
+    }
 }

@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn read(bytes: &[u8]) {
     let file = InMemory::new(bytes);
     if let Ok((state, records)) = journal::read(&file.path()) {
-        let report = Report::of(&state, &records);
+        let report = Report::of(&state, &records, None);
         drop(report.to_string());
         serde_json::to_string(&report).expect("a report can be written");
         drop(state.outputs());
