@@ -242,6 +242,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stat_that_says_nothing_of_a_file_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.db"), "x").unwrap();
+        let other = format!("stat() {{ echo 'stat: illegal option -- c' >&2; return 1; }}\n{LIST}");
+        let failure = remote(folder.path()).run(&other, &mut Vec::new(), Duration::from_mins(1)).await.unwrap_err();
+        let reason = failure.reason();
+        assert!(
+            reason.starts_with("its `stat` knows no `-L -c FORMAT`") && reason.contains("illegal option"),
+            "{reason}"
+        );
+    }
+
+    #[tokio::test]
     async fn a_missing_folder_is_told() {
         let error = remote(Path::new("/no/such/folder")).list().await.unwrap_err().to_string();
         assert!(error.starts_with("could not list the snapshots in the folder there: "), "{error}");
