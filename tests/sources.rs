@@ -136,3 +136,91 @@ async fn what_was_unpacked_is_found_again_and_leaves_nothing_behind() {
     let found = still_there(frozen, &entries, cache.path(), &Unpack::default()).await;
     assert!(std::fs::read(&found.path).unwrap() == WHOLE);
 }
+
+fn encrypted(for_whom: &age::x25519::Identity, bytes: &[u8]) -> Vec<u8> {
+    age::encrypt(&for_whom.to_public(), bytes).unwrap()
+}
+
+#[tokio::test]
+async fn an_identity_that_is_missing_ends_the_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("etcd-2024-01-01T00:02:00Z.db.age", &encrypted(&age::x25519::Identity::generate(), WHOLE));
+    write("etcd-2024-01-01T00:01:00Z.db", WHOLE);
+    let error = search(&[source(folder.path())]).await.unwrap_err();
+    assert!(matches!(&error, SourceError::NoIdentity { name, .. } if name.contains("00:02")), "{error}");
+    assert!(error.to_string().contains("the inventory has no `[age] identity`"), "{error}");
+}
+
+/// A source of another machine: what it has is copied.
+fn elsewhere(folder: &Path) -> SourceEntry {
+    let url = format!("file://{}/", folder.display());
+    serde_json::from_value(serde_json::json!({ "object_store": { "url": url } })).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_encrypted_for_others_is_not_fetched_to_the_last() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (own, other) = (age::x25519::Identity::generate(), age::x25519::Identity::generate());
+    let key = folder.path().join("key");
+    std::fs::write(&key, age::secrecy::ExposeSecret::expose_secret(&own.to_string())).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    for minute in 1..9 {
+        let name = format!("etcd-2024-01-01T00:0{minute}:00Z.db.age");
+        std::fs::write(folder.path().join(name), encrypted(&other, OTHER)).unwrap();
+    }
+    let unpack = Unpack { identity: Some(drctl::inventory::SecretRef::File(key)), ..Unpack::default() };
+    let error = newest(&[elsewhere(folder.path())], cache.path(), &unpack, &|_, _| {}).await.unwrap_err();
+    let SourceError::None { passed_over } = error else { panic!("{error}") };
+    let names: Vec<&str> = passed_over.iter().map(|passed| passed.name.as_str()).collect();
+    assert_eq!(names.len(), 4, "{passed_over:?}");
+    assert!(names[3] == "*" && passed_over[3].reason.contains("are encrypted for others"), "{passed_over:?}");
+}
+
+#[tokio::test]
+async fn copies_go_only_when_they_are_of_no_use_to_anybody() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let copies = || std::fs::read_dir(cache.path()).unwrap().count();
+    let find = async |limit: &str| {
+        let unpack = Unpack { limit: limit.parse().unwrap(), ..Unpack::default() };
+        newest(&[elsewhere(folder.path())], cache.path(), &unpack, &|_, _| {}).await
+    };
+    std::fs::write(folder.path().join("a.db.zst"), zstd::encode_all(WHOLE, 3).unwrap()).unwrap();
+    find("1KiB").await.unwrap_err();
+    assert_eq!(copies(), 0, "a new copy that cannot be unpacked");
+    find("1GiB").await.unwrap();
+    assert_eq!(copies(), 1);
+    find("1KiB").await.unwrap_err();
+    assert_eq!(copies(), 1, "a run may need the one that was there");
+
+    // The cache as a source: its files are the user's own.
+    let own = tempfile::tempdir().unwrap();
+    std::fs::write(own.path().join("mine.db"), b"no snapshot at all").unwrap();
+    newest(&[source(own.path())], own.path(), &Unpack::default(), &|_, _| {}).await.unwrap_err();
+    assert!(own.path().join("mine.db").exists());
+}
+
+#[tokio::test]
+async fn a_frozen_snapshot_is_found_again_when_it_was_packed_or_unpacked_since() {
+    let (folder, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let at = |name: &str| folder.path().join(name);
+    let entries = [source(folder.path())];
+    let again = async |chosen: &Chosen| {
+        let frozen = serde_json::from_str(&serde_json::to_string(chosen).unwrap()).unwrap();
+        still_there(frozen, &entries, cache.path(), &Unpack::default()).await
+    };
+    std::fs::write(at("a.db"), WHOLE).unwrap();
+    let chosen = search(&entries).await.unwrap().chosen;
+    std::fs::write(at("a.db.zst"), zstd::encode_all(WHOLE, 3).unwrap()).unwrap();
+    std::fs::remove_file(at("a.db")).unwrap();
+    let found = again(&chosen).await;
+    assert!(found.packed == [Packing::Zstd] && std::fs::read(&found.path).unwrap() == WHOLE);
+
+    std::fs::write(at("a.db"), WHOLE).unwrap();
+    std::fs::remove_file(at("a.db.zst")).unwrap();
+    assert_eq!(again(&found).await.path, at("a.db"));
+
+    std::fs::remove_file(at("a.db")).unwrap();
+    let lost = again(&found).await;
+    assert!(!lost.path.exists() && !lost.path.starts_with("/proc"), "{}", lost.path.display());
+}

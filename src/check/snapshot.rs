@@ -35,11 +35,13 @@ fn none(look: &Look, error: &SourceError) -> Finding {
             message.push_str(&format!("\n  {} holds no file `{}`", source.label(), source.pattern()));
         }
     }
-    Finding::error(
-        "no-snapshot",
-        message,
-        "point `[[snapshots]]` of the inventory at a place that holds at least one whole snapshot",
-    )
+    let help = match error {
+        SourceError::NoIdentity { .. } => {
+            "mend `[age] identity`; to do without it, point `[[snapshots]]` at a place that holds none that is encrypted"
+        }
+        _ => "point `[[snapshots]]` of the inventory at a place that holds at least one whole snapshot",
+    };
+    Finding::error("no-snapshot", message, help)
 }
 
 fn passed_over(PassedOver { name, source, reason }: &PassedOver) -> Finding {
@@ -52,7 +54,7 @@ fn passed_over(PassedOver { name, source, reason }: &PassedOver) -> Finding {
     }
     Finding::warning(
         "snapshot-passed-over",
-        format!("`{name}` of {source} is newer but was passed over: {reason}"),
+        format!("`{name}` of {source} was passed over, and it may be newer: {reason}"),
         "an older snapshot is used; find out why the newer one is not whole, its changes will be missing",
     )
 }

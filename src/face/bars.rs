@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use console::style;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Face, drill_lines, finding_lines, record_line, report_text};
+use super::{Face, drill_lines, finding_lines, record_line, report_text, still};
 use crate::actions::Finding;
 use crate::engine::Listener;
 use crate::event::{Event, Live};
@@ -107,7 +107,7 @@ impl Shown {
 }
 
 fn live_line(what: String) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(None, still::stderr());
     let style = ProgressStyle::with_template("  {spinner} {prefix}  {elapsed}{msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     bar.set_prefix(what);

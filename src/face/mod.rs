@@ -3,6 +3,7 @@
 mod bars;
 pub(crate) mod json;
 mod plain;
+mod still;
 
 use std::sync::Arc;
 

@@ -247,7 +247,7 @@ impl Rules<'_, '_> {
             Some(SecretRef::File(path)) => path.as_os_str().is_empty(),
             Some(SecretRef::Env(name)) => name.is_empty(),
             Some(SecretRef::Command(words)) => words.first().is_none_or(String::is_empty),
-            Some(SecretRef::Prompt(question)) => question.is_empty(),
+            Some(SecretRef::Prompt(question)) => question.text().is_empty(),
         };
         if empty {
             self.wrong(path, "this says nothing of where the secret is", "fill it in, or remove the key");

@@ -1,9 +1,9 @@
 //! Where a secret is, and the secret itself, which never prints.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret as _, SecretSlice};
@@ -11,6 +11,11 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use thiserror::Error;
 use tokio::process::Command;
+
+use super::prompt::Question;
+
+/// How long a command may take to print a secret; a person may have to unlock what it asks.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Says where a secret is: `"path"`, `{ file = "path" }`, `{ env = "NAME" }`, `{ command = ["…"] }` or `{ prompt = "…" }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +27,7 @@ pub enum SecretRef {
     /// A command on the controller that prints it.
     Command(Vec<String>),
     /// A question to the person at the terminal.
-    Prompt(String),
+    Prompt(Question),
 }
 
 /// A secret's bytes. Shows nothing when printed, and is wiped when dropped.
@@ -55,6 +60,14 @@ pub enum SecretError {
         /// Its exit status or the system's error.
         reason: String,
     },
+    /// The command is at it for too long.
+    #[error("the command `{program}` gave no secret within {} s, and was ended", limit.as_secs())]
+    Slow {
+        /// The program.
+        program: String,
+        /// How long it had.
+        limit: Duration,
+    },
     /// The place that it should be fetched from does not have it.
     #[error("it is not in {place}")]
     NotThere {
@@ -66,6 +79,14 @@ pub enum SecretError {
     NoTerminal {
         /// What would have been asked.
         question: String,
+    },
+    /// Nobody said anything.
+    #[error("`{question}` was not answered: {reason}")]
+    Unanswered {
+        /// What was asked.
+        question: String,
+        /// Why not.
+        reason: String,
     },
     /// A password or passphrase is one line.
     #[error("it has more than one line; a password is the first and only one")]
@@ -112,11 +133,11 @@ impl SecretRef {
             Self::Env(name) => std::env::var_os(name)
                 .map(|value| Secret::new(std::os::unix::ffi::OsStringExt::into_vec(value)))
                 .ok_or_else(|| SecretError::Env { name: name.clone() }),
-            Self::Command(words) => run(words).await,
+            Self::Command(words) => run(words, PATIENCE).await,
             Self::Prompt(question) => {
-                let question = question.clone();
-                tokio::task::spawn_blocking(move || ask(&question)).await.unwrap_or_else(|_| {
-                    Err(SecretError::NoTerminal { question: "the question was interrupted".to_owned() })
+                let asked = question.clone();
+                tokio::task::spawn_blocking(move || asked.ask()).await.unwrap_or_else(|error| {
+                    Err(SecretError::Unanswered { question: question.text().to_owned(), reason: error.to_string() })
                 })
             }
         }
@@ -143,39 +164,20 @@ impl SecretRef {
     }
 }
 
-async fn run(words: &[String]) -> Result<Secret, SecretError> {
+async fn run(words: &[String], limit: Duration) -> Result<Secret, SecretError> {
     let program = words.first().cloned().unwrap_or_default();
     let failed = |reason: String| SecretError::Command { program: program.clone(), reason };
-    let output = Command::new(&program)
+    let running = Command::new(&program)
         .args(words.iter().skip(1))
         .stdin(std::process::Stdio::null())
         .stderr(std::process::Stdio::inherit())
         .kill_on_drop(true)
-        .output()
+        .output();
+    let output = tokio::time::timeout(limit, running)
         .await
+        .map_err(|_| SecretError::Slow { program: program.clone(), limit })?
         .map_err(|error| failed(error.to_string()))?;
     if output.status.success() { Ok(Secret::new(output.stdout)) } else { Err(failed(output.status.to_string())) }
-}
-
-/// Asks on the controlling terminal, whatever standard input is; nothing is shown while typing.
-fn ask(question: &str) -> Result<Secret, SecretError> {
-    let none = |_| SecretError::NoTerminal { question: question.to_owned() };
-    let tty = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(none)?;
-    let before = rustix::termios::tcgetattr(&tty).map_err(|error| none(error.into()))?;
-    let mut quiet = before.clone();
-    quiet.local_modes.remove(rustix::termios::LocalModes::ECHO);
-    let restore = |tty: &std::fs::File| rustix::termios::tcsetattr(tty, rustix::termios::OptionalActions::Now, &before);
-    rustix::termios::tcsetattr(&tty, rustix::termios::OptionalActions::Now, &quiet)
-        .map_err(|error| none(error.into()))?;
-    let answer = (|| {
-        write!(&tty, "{question}: ")?;
-        let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(&tty), &mut line)?;
-        writeln!(&tty)?;
-        Ok(line)
-    })();
-    restore(&tty).map_err(|error| none(error.into()))?;
-    answer.map(|line: String| Secret::new(line.into_bytes())).map_err(none)
 }
 
 impl<'de> Deserialize<'de> for SecretRef {
@@ -208,7 +210,7 @@ impl<'de> Visitor<'de> for Either {
             "file" => SecretRef::File(map.next_value()?),
             "env" => SecretRef::Env(map.next_value()?),
             "command" => SecretRef::Command(map.next_value()?),
-            "prompt" => SecretRef::Prompt(map.next_value()?),
+            "prompt" => SecretRef::Prompt(Question::new(map.next_value()?)),
             other => return Err(de::Error::unknown_field(other, &KEYS)),
         };
         match map.next_key::<String>()? {
@@ -235,5 +237,19 @@ impl JsonSchema for SecretRef {
                 one("prompt", serde_json::json!({"type": "string"})),
             ],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_never_ends_is_ended() {
+        let words = ["sleep", "1000"].map(str::to_owned);
+        let error = run(&words, Duration::from_millis(50)).await.unwrap_err().to_string();
+        assert_eq!(error, "the command `sleep` gave no secret within 0 s, and was ended");
+        let words = ["echo", "word"].map(str::to_owned);
+        assert_eq!(run(&words, PATIENCE).await.unwrap().expose(), b"word\n");
     }
 }

@@ -1,14 +1,22 @@
 //! One layer within another, each bounded.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use age::armor::ArmoredReader;
 use age::{DecryptError, Decryptor};
 
-use super::{HEAD, Identities, Packing, PackingError};
+use super::{ARMOR, HEAD, Identities, Packing, PackingError};
 
 /// zstd's window: what `zstd -19 --long=27` needs, 128 MiB; more is refused.
 const WINDOW_LOG: u32 = 27;
+
+/// An age file's header is read into memory, and anew for each of its lines: this is enough for hundreds of recipients.
+const HEADER: usize = 128 << 10;
+
+/// So is a line of its armor, which has 64 characters.
+const ARMOR_LINE: usize = 4096;
 
 /// What a layer holds, from where it was read so far.
 pub(super) struct Layer<'a>(Box<dyn BufRead + Send + 'a>);
@@ -35,7 +43,11 @@ impl<'a> Layer<'a> {
             }
             Packing::Age => {
                 let found = identities.all()?;
-                let decryptor = Decryptor::new_buffered(ArmoredReader::new(self.0)).map_err(unopened)?;
+                let lines = Lines::of(self.0).map_err(|error| unopened(error.into()))?;
+                let in_header = Arc::new(AtomicUsize::new(HEADER));
+                let header = Header { within: ArmoredReader::new(lines), left: Arc::clone(&in_header) };
+                let decryptor = Decryptor::new_buffered(header).map_err(unopened)?;
+                in_header.store(usize::MAX, Ordering::Relaxed);
                 if decryptor.is_scrypt() {
                     return Err(PackingError::Passphrase);
                 }
@@ -89,6 +101,90 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
+/// Ends with an error when a header is longer than any; what comes after it is without an end.
+struct Header<R> {
+    within: R,
+    left: Arc<AtomicUsize>,
+}
+
+impl<R: BufRead> Read for Header<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        copy(self, buffer)
+    }
+}
+
+impl<R: BufRead> BufRead for Header<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let left = self.left.load(Ordering::Relaxed);
+        if left == 0 {
+            return Err(io::Error::other(format!("its header is longer than {HEADER} bytes")));
+        }
+        let available = self.within.fill_buf()?;
+        Ok(&available[..available.len().min(left)])
+    }
+
+    fn consume(&mut self, count: usize) {
+        let left = self.left.load(Ordering::Relaxed);
+        if left != usize::MAX {
+            self.left.store(left - count, Ordering::Relaxed);
+        }
+        self.within.consume(count);
+    }
+}
+
+/// Ends with an error in a line of armor that is longer than any; what is not armored has no lines.
+struct Lines<R> {
+    within: R,
+    armored: bool,
+    line: usize,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn of(mut within: R) -> io::Result<Self> {
+        let armored = within.fill_buf()?.starts_with(ARMOR);
+        Ok(Self { within, armored, line: 0 })
+    }
+}
+
+impl<R: BufRead> Read for Lines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        copy(self, buffer)
+    }
+}
+
+impl<R: BufRead> BufRead for Lines<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let available = self.within.fill_buf()?;
+        if !self.armored {
+            return Ok(available);
+        }
+        let left = ARMOR_LINE - self.line;
+        if left == 0 {
+            return Err(io::Error::other(format!("a line of its armor is longer than {ARMOR_LINE} bytes")));
+        }
+        Ok(&available[..available.len().min(left)])
+    }
+
+    fn consume(&mut self, count: usize) {
+        if self.armored
+            && let Ok(available) = self.within.fill_buf()
+        {
+            let gone = &available[..count];
+            let whole_lines = gone.iter().rposition(|byte| *byte == b'\n').map(|at| at + 1);
+            self.line = whole_lines.map_or(self.line + count, |lines| count - lines);
+        }
+        self.within.consume(count);
+    }
+}
+
+fn copy(from: &mut impl BufRead, buffer: &mut [u8]) -> io::Result<usize> {
+    let available = from.fill_buf()?;
+    let count = available.len().min(buffer.len());
+    buffer[..count].copy_from_slice(&available[..count]);
+    from.consume(count);
+    Ok(count)
+}
+
 /// A reader whose first `fill_buf` shows enough of the head, however small the pieces are that it comes in.
 struct Whole<R> {
     head: Vec<u8>,
@@ -98,11 +194,7 @@ struct Whole<R> {
 
 impl<R: BufRead> Read for Whole<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&available[..count]);
-        self.consume(count);
-        Ok(count)
+        copy(self, buffer)
     }
 }
 

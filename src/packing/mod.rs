@@ -23,6 +23,9 @@ const DEEPEST: usize = 4;
 /// How many first bytes tell what a file is packed in.
 pub const HEAD: usize = 64;
 
+/// What an age file in ASCII armor begins with.
+const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+
 /// A way of packing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -103,11 +106,7 @@ impl Packing {
             [0x1f, 0x8b, 0x08, ..] => Some(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
             [first, 0x2a, 0x4d, 0x18, ..] if SKIPPABLE.contains(first) => Some(Self::Zstd),
-            _ if head.starts_with(b"age-encryption.org/")
-                || head.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") =>
-            {
-                Some(Self::Age)
-            }
+            _ if head.starts_with(b"age-encryption.org/") || head.starts_with(ARMOR) => Some(Self::Age),
             _ => None,
         }
     }

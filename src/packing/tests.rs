@@ -155,6 +155,32 @@ fn a_window_that_needs_too_much_memory_is_refused() {
 }
 
 #[test]
+fn a_header_without_an_end_is_refused_before_memory_is() {
+    let key = age::x25519::Identity::generate();
+    let of = |head: &[u8], filling: &[u8]| zstd(&[head, &filling.repeat((64 << 20) / filling.len())].concat());
+    for (packed, words) in [
+        (of(b"age-encryption.org/v1\n-> X25519 ", b"A"), "its header is longer than"),
+        (of(b"age-encryption.org/v1\n", b"-> X25519 A\nAA\n"), "its header is longer than"),
+        (of(b"-----BEGIN AGE ENCRYPTED FILE-----\n", b"A"), "a line of its armor is longer than"),
+    ] {
+        let error = opened(&packed, &with(&key)).unwrap_err();
+        assert!(
+            matches!(&error, PackingError::Damaged { packing: Packing::Age, reason } if reason.contains(words)),
+            "{error}"
+        );
+    }
+    // Many recipients are still no header without an end.
+    let recipients: Vec<_> =
+        (0..200).map(|_| age::x25519::Identity::generate().to_public()).chain([key.to_public()]).collect();
+    let encryptor = age::Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn age::Recipient)).unwrap();
+    let mut packed = Vec::new();
+    let mut writer = encryptor.wrap_output(&mut packed).unwrap();
+    writer.write_all(&noise(100_000)).unwrap();
+    writer.finish().unwrap();
+    assert!(opened(&packed, &with(&key)).unwrap().1 == noise(100_000));
+}
+
+#[test]
 fn names_without_their_endings() {
     assert_eq!(without_endings("a.db.zst.age"), "a.db");
     assert_eq!(without_endings("a.db.gz"), "a.db");

@@ -82,8 +82,9 @@ pub fn unopened<'a>(config: &[u8], encrypted: &'a [Encrypted]) -> Result<Vec<&'a
         return Err(format!("its kind is `{}`, and should be `EncryptionConfiguration`", config.kind));
     }
     let opens = |object: &Encrypted| {
-        let group = |names: &[String]| names.iter().any(|name| *name == object.resource || name.starts_with('*'));
-        config.resources.iter().filter(|rule| group(&rule.resources)).flat_map(|rule| &rule.providers).any(|provider| {
+        let rules =
+            config.resources.iter().filter(|rule| rule.resources.iter().any(|name| covers(name, &object.resource)));
+        rules.flat_map(|rule| &rule.providers).any(|provider| {
             provider.iter().any(|(kind, keys)| {
                 object.cipher.provider.starts_with(kind.as_str())
                     && keys.as_ref().is_some_and(|keys| keys.names().any(|name| name == object.cipher.key))
@@ -91,6 +92,19 @@ pub fn unopened<'a>(config: &[u8], encrypted: &'a [Encrypted]) -> Result<Vec<&'a
         })
     };
     Ok(encrypted.iter().filter(|object| !opens(object)).collect())
+}
+
+/// Whether a rule's name (`secrets`, `deployments.apps`, `*.apps`, `*.*`) means a resource as etcd's keys name it: custom ones
+/// with their group (`cert-manager.io/certificates`), Kubernetes' own without.
+fn covers(name: &str, resource: &str) -> bool {
+    let (named, group) = name.split_once('.').unwrap_or((name, if name == "*" { "*" } else { "" }));
+    let (own_group, kind) = resource.rsplit_once('/').map_or((None, resource), |(group, kind)| (Some(group), kind));
+    let kind = match kind {
+        "ingress" => "ingresses",
+        "podsecuritypolicy" => "podsecuritypolicies",
+        kind => kind,
+    };
+    (named == "*" || named == kind) && own_group.is_none_or(|own| group == "*" || group == own)
 }
 
 #[derive(Default, Deserialize)]
@@ -171,5 +185,27 @@ mod tests {
         assert_eq!(unopened, [&cases[1], &cases[2]]);
         assert!(super::unopened(b"kind: Pod\n", &cases).unwrap_err().contains("`Pod`"));
         assert!(super::unopened(b"resources: 1\n", &cases).is_err());
+    }
+
+    #[test]
+    fn resources_are_found_by_every_form_of_their_names() {
+        for (name, resource, covered) in [
+            ("secrets", "secrets", true),
+            ("secrets", "configmaps", false),
+            ("deployments.apps", "deployments", true),
+            ("ingresses.networking.k8s.io", "ingress", true),
+            ("certificates.cert-manager.io", "cert-manager.io/certificates", true),
+            ("certificates.example.com", "cert-manager.io/certificates", false),
+            ("certificates", "cert-manager.io/certificates", false),
+            ("*.cert-manager.io", "cert-manager.io/certificates", true),
+            ("*.cert-manager.io", "example.com/things", false),
+            ("*.", "secrets", true),
+            ("*.", "example.com/things", false),
+            ("*.*", "secrets", true),
+            ("*.*", "example.com/things", true),
+            ("*", "example.com/things", true),
+        ] {
+            assert_eq!(covers(name, resource), covered, "{name} {resource}");
+        }
     }
 }

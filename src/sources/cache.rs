@@ -19,6 +19,8 @@ pub fn sweep(cache: &Path, keep: &[PathBuf]) -> io::Result<()> {
     for entry in entries {
         let path = entry?.path();
         let limit = match path.extension().and_then(|extension| extension.to_str()) {
+            // Another file is somebody's own: the folder may be a source besides.
+            _ if !is_copy(&path) => continue,
             Some("db") if !keep.contains(&path) => FRESH,
             Some("part") => WORTHWHILE,
             _ => continue,
@@ -30,6 +32,12 @@ pub fn sweep(cache: &Path, keep: &[PathBuf]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// By the name that `download.rs` gives its copies.
+fn is_copy(path: &Path) -> bool {
+    let key = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('-'));
+    key.is_some_and(|(key, _)| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn remove_older(path: &Path, limit: Duration) -> io::Result<()> {
@@ -51,12 +59,14 @@ mod tests {
     #[test]
     fn only_what_is_old_and_not_kept_goes() {
         let cache = tempfile::tempdir().unwrap();
-        let make = |name: &str, hours: u64| {
-            let path = cache.path().join(name);
+        let named = |name: &str| cache.path().join(format!("0123456789abcdef-{name}"));
+        let make_at = |path: PathBuf, hours: u64| {
             let file = File::create(&path).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_hours(hours)).unwrap();
             (path, file)
         };
+        let make = |name: &str, hours: u64| make_at(named(name), hours);
+        make_at(cache.path().join("somebodys-own.db"), 100);
         let (kept, _) = make("kept.db", 100);
         let (again, _) = make("again.db", 100);
         freshen(&again).unwrap();
@@ -71,7 +81,11 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        assert_eq!(left, ["again.db", "held.part", "kept.db", "new.db", "new.part", "other"]);
+        let mut copies = ["again.db", "held.part", "kept.db", "new.db", "new.part", "other"]
+            .map(|name| named(name).file_name().unwrap().to_str().unwrap().to_owned())
+            .to_vec();
+        copies.push("somebodys-own.db".to_owned());
+        assert_eq!(left, copies);
         sweep(Path::new("/no/such/folder"), &[]).unwrap();
     }
 }

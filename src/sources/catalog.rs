@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::newest::{Offer, Opened, gather, open};
+use super::newest::{Offer, Opened, gather, open_here};
 use super::{Candidate, PassedOver, SnapshotSource, SourceEntry, SourceError, Told, Unpack};
 
 /// Gaps on either side of one that it is compared with: where old snapshots are thinned out, gaps are larger for good.
@@ -21,7 +21,7 @@ const MISSED: f64 = 1.7;
 pub struct Catalog {
     /// Everything that looks like a snapshot, newest first.
     pub listed: Vec<Listed>,
-    /// Sources that could not be listed.
+    /// Sources, and single files, that nothing could be learnt of.
     pub failed: Vec<PassedOver>,
 }
 
@@ -93,9 +93,12 @@ impl Listed {
 
     /// The snapshot on the controller: where it is, or a copy under `cache`; unpacked.
     pub async fn open(&self, cache: &Path, unpack: &Unpack, tell: &Told) -> Result<Opened, SourceError> {
-        let path = self.source.open(&self.candidate, cache, tell).await?;
-        let failed = |reason| SourceError::Read { source_label: self.source(), name: self.candidate.shown(), reason };
-        open(path, cache, unpack).await.map_err(failed)
+        let here = self.source.open(&self.candidate, cache, tell).await?;
+        open_here(&here, cache, unpack).await.map_err(|unfit| SourceError::Read {
+            source_label: self.source(),
+            name: self.candidate.shown(),
+            reason: unfit.to_string(),
+        })
     }
 }
 

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 use tokio::io::AsyncWrite;
 use tokio::time::{Instant, sleep};
 
 use super::cache::freshen;
-use super::plain::{hopeless, packing_of};
-use super::{Candidate, Told};
+use super::plain::{hopeless, packing_of, spare};
+use super::{Candidate, Here, HereKind, SourceError, Told};
 use crate::snapshot::examine;
 use crate::snapshot::whole::Sha256Sum;
 
@@ -45,8 +46,10 @@ pub(super) enum Fetched {
     All,
     /// The connection broke; what was written counts.
     Part(String),
-    /// There is no use in going on.
+    /// There is no use in going on with this file.
     Failed(String),
+    /// There is no use in going on with any file of the source.
+    Lost(String),
     /// It is not what was listed any more.
     Changed,
     /// The rest cannot be had by itself: all of it is needed.
@@ -57,9 +60,36 @@ pub(super) enum Fetched {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Downloaded {
     /// Here it is, whole.
-    Whole(PathBuf),
+    Whole(Here),
     /// It is not what was listed any more; what was fetched of it is gone.
     Changed,
+}
+
+/// Why a file is not here.
+#[derive(Debug, Error)]
+pub(super) enum DownloadError {
+    /// It is this file's fault, or the controller's.
+    #[error("{0}")]
+    Failed(String),
+    /// The source cannot be reached.
+    #[error("{0}")]
+    Lost(String),
+}
+
+impl From<String> for DownloadError {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
+
+impl DownloadError {
+    pub(super) fn of(self, source_label: String, candidate: &Candidate) -> SourceError {
+        let name = candidate.shown();
+        match self {
+            Self::Failed(reason) => SourceError::Read { source_label, name, reason },
+            Self::Lost(reason) => SourceError::Lost { source_label, name, reason },
+        }
+    }
 }
 
 /// How filling the part ended.
@@ -70,14 +100,14 @@ enum Filled {
 
 impl Download<'_> {
     /// Fetches what is not there yet.
-    pub(super) async fn run(&self, from: &dyn Fetch) -> Result<Downloaded, String> {
+    pub(super) async fn run(&self, from: &dyn Fetch) -> Result<Downloaded, DownloadError> {
         let (whole, part) = (self.path("db"), self.path("part"));
         let file = self.hold(&part).await.map_err(local(&part))?;
         if std::fs::metadata(&whole).is_ok_and(|metadata| metadata.len() == self.candidate.size) {
             // Another run renamed it while this one waited, or an earlier one did and this made the part anew.
             remove(&part)?;
             freshen(&whole).map_err(local(&whole))?;
-            return Ok(Downloaded::Whole(whole));
+            return Ok(Downloaded::Whole(Here { path: whole, kind: HereKind::FoundCopy }));
         }
         let resumed = file.metadata().map_err(local(&part))?.len() > 0;
         let mut filled = match self.fill(&file, &part, from).await {
@@ -97,23 +127,24 @@ impl Download<'_> {
             return Ok(Downloaded::Changed);
         }
         file.sync_all().and_then(|()| std::fs::rename(&part, &whole)).map_err(local(&whole))?;
-        Ok(Downloaded::Whole(whole))
+        Ok(Downloaded::Whole(Here { path: whole, kind: HereKind::NewCopy }))
     }
 
-    async fn fill(&self, file: &File, part: &Path, from: &dyn Fetch) -> Result<Filled, String> {
+    async fn fill(&self, file: &File, part: &Path, from: &dyn Fetch) -> Result<Filled, DownloadError> {
         let total = self.candidate.size;
         let mut have = file.metadata().map_err(local(part))?.len();
         if have > total {
             file.set_len(0).map_err(local(part))?;
             have = 0;
         }
+        self.room_for(total - have)?;
         let (mut last_progress, mut furthest) = (Instant::now(), have);
         while have < total {
             let mut sink = Sink { file, part, have, total, tell: self.tell, broken: None };
             sink.file.seek(SeekFrom::Start(have)).map_err(local(part))?;
             let fetched = from.fetch(have, &mut sink).await;
             if let Some(reason) = sink.broken {
-                return Err(reason);
+                return Err(DownloadError::Failed(reason));
             }
             have = sink.have;
             if have > furthest {
@@ -126,13 +157,29 @@ impl Download<'_> {
                     have = 0;
                 }
                 Fetched::All if have == total => {}
-                Fetched::All => return Err(format!("got {have} bytes of {total}")),
-                Fetched::Failed(reason) => return Err(reason),
-                Fetched::Part(reason) if last_progress.elapsed() > self.reconnect_for => return Err(reason),
+                Fetched::All => return Err(format!("got {have} bytes of {total}").into()),
+                Fetched::Failed(reason) => return Err(DownloadError::Failed(reason)),
+                Fetched::Lost(reason) => return Err(DownloadError::Lost(reason)),
+                Fetched::Part(reason) if last_progress.elapsed() > self.reconnect_for => {
+                    return Err(DownloadError::Lost(reason));
+                }
                 Fetched::Part(_) => sleep(PAUSE).await,
             }
         }
         Ok(Filled::Whole)
+    }
+
+    /// A download must not take the space that journals need.
+    fn room_for(&self, rest: u64) -> Result<(), String> {
+        let spare = spare(self.cache).map_err(local(self.cache))?;
+        if rest <= spare {
+            return Ok(());
+        }
+        let folder = self.cache.display();
+        Err(format!(
+            "{rest} bytes of it are still to be fetched, and the file system of `{folder}` on the controller has room for {spare} \
+             (what journals need is left free): free some, or choose another folder with `--state`"
+        ))
     }
 
     /// Whether a file that was fetched in several runs is known to be damaged. One that is packed shows that only when it
@@ -242,6 +289,10 @@ impl AsyncWrite for Sink<'_> {
         } else if self.have + bytes.len() as u64 > self.total {
             self.broken = Some("more bytes came than were listed".to_owned());
         } else if let Err(error) = io::Write::write_all(&mut &*self.file, bytes) {
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                // The part is worth less than the space that it takes from everything else; a file that cannot be emptied stays.
+                drop(self.file.set_len(0));
+            }
             self.broken = Some(local(self.part)(error));
         }
         if self.broken.is_some() {
@@ -263,6 +314,7 @@ impl AsyncWrite for Sink<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
     use std::sync::Mutex;
 
     use jiff::Timestamp;
@@ -298,10 +350,10 @@ mod tests {
     async fn download(cache: &Path, size: u64, from: &Flaky, reconnect_for: Duration) -> Result<Vec<u8>, String> {
         let candidate = Candidate::new("a.db".into(), size, Timestamp::UNIX_EPOCH);
         let download = Download { cache, source: "there", candidate: &candidate, reconnect_for, tell: &|_, _| {} };
-        download.run(from).await.map(|downloaded| match downloaded {
-            Downloaded::Whole(path) => std::fs::read(path).unwrap(),
+        match download.run(from).await.map_err(|error| error.to_string())? {
+            Downloaded::Whole(here) => Ok(std::fs::read(here.path).unwrap()),
             Downloaded::Changed => panic!("nothing changes here"),
-        })
+        }
     }
 
     #[tokio::test]
@@ -318,6 +370,47 @@ mod tests {
         let stuck = flaky(b"0123456789", 0);
         assert_eq!(download(cache.path(), 10, &stuck, PAUSE).await.unwrap_err(), "cut");
         assert!(stuck.asked.lock().unwrap().len() > 1);
+    }
+
+    #[tokio::test]
+    async fn what_there_is_no_room_for_is_not_begun() {
+        let cache = tempfile::tempdir().unwrap();
+        let from = flaky(b"0123456789", 10);
+        let error = download(cache.path(), 1 << 60, &from, PAUSE).await.unwrap_err();
+        assert!(error.starts_with("1152921504606846976 bytes of it are still to be fetched"), "{error}");
+        assert!(from.asked.lock().unwrap().is_empty());
+        assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0);
+    }
+
+    /// A file system of a few pages, as long as this is kept.
+    struct Tiny(tempfile::TempDir);
+
+    impl Tiny {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mounted =
+                Command::new("mount").args(["-t", "tmpfs", "-o", "size=8k", "tmpfs"]).arg(folder.path()).status();
+            assert!(mounted.unwrap().success(), "a tmpfs can be mounted");
+            Self(folder)
+        }
+    }
+
+    impl Drop for Tiny {
+        fn drop(&mut self) {
+            assert!(Command::new("umount").arg("--lazy").arg(self.0.path()).status().unwrap().success());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_that_fills_the_disk_gives_its_space_back() {
+        let disk = Tiny::new();
+        let part = disk.0.path().join("a.part");
+        let file = File::create(&part).unwrap();
+        let mut sink =
+            Sink { file: &file, part: &part, have: 0, total: (1 << 20) + 32, tell: &|_, _| {}, broken: None };
+        sink.write_all(&[0; 1 << 14]).await.unwrap_err();
+        assert!(sink.broken.unwrap().contains("No space left"));
+        assert_eq!(file.metadata().unwrap().len(), 0);
     }
 
     #[tokio::test]

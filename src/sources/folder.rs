@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Candidate, SnapshotSource, SourceError, Told};
+use super::{Candidate, Here, HereKind, Listing, SnapshotSource, SourceError, Told};
 use crate::snapshot::fits;
 
 /// A share whose server is gone keeps its readers waiting for ever.
@@ -37,42 +37,54 @@ impl SnapshotSource for Folder {
         format!("the folder {}", self.path.display())
     }
 
-    async fn list(&self) -> Result<Vec<Candidate>, SourceError> {
+    async fn list(&self) -> Result<Listing, SourceError> {
         let failed = |reason: String| SourceError::List { source_label: self.label(), reason };
         let folder = self.clone();
-        impatiently(move || folder.read()).await.map_err(failed)
+        match impatiently(move || folder.read()).await {
+            Ok(listing) => listing.map_err(|error| failed(error.to_string())),
+            Err(silence) => Err(failed(silence)),
+        }
     }
 
-    async fn open(&self, candidate: &Candidate, _: &Path, _: &Told) -> Result<PathBuf, SourceError> {
+    async fn open(&self, candidate: &Candidate, _: &Path, _: &Told) -> Result<Here, SourceError> {
         let path = self.path.join(&candidate.name);
         let begun = path.clone();
         let begins = impatiently(move || std::fs::File::open(begun)?.read(&mut [0; 64])).await;
-        let failed = |reason| SourceError::Read { source_label: self.label(), name: candidate.shown(), reason };
-        begins.map(|_| path).map_err(failed)
+        let (source_label, name) = (self.label(), candidate.shown());
+        match begins {
+            Ok(Ok(_)) => Ok(Here { path, kind: HereKind::Own }),
+            Ok(Err(error)) => Err(SourceError::Read { source_label, name, reason: error.to_string() }),
+            Err(reason) => Err(SourceError::Lost { source_label, name, reason }),
+        }
     }
 }
 
-/// Asks the file system, which may never answer. A thread of its own: the runtime would wait for one of its own at the end.
-async fn impatiently<T: Send + 'static>(
-    ask: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, String> {
+/// Asks the file system, which may never answer: that is the error then. A thread of its own: the runtime would wait for
+/// one of its own at the end.
+async fn impatiently<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (tell, told) = tokio::sync::oneshot::channel();
     // Nobody listens any more when it answers too late.
     std::thread::spawn(move || drop(tell.send(ask())));
     match tokio::time::timeout(PATIENCE, told).await {
-        Ok(Ok(answer)) => answer.map_err(|error| error.to_string()),
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err("the thread that asked for it died".to_owned()),
         Err(_) => Err(format!("no answer within {} s; is its server there?", PATIENCE.as_secs())),
     }
 }
 
 impl Folder {
-    fn read(&self) -> std::io::Result<Vec<Candidate>> {
-        let mut found = Vec::new();
+    /// What nothing can be learnt of hides none of the others.
+    fn read(&self) -> std::io::Result<Listing> {
+        let mut found = Listing::default();
         for entry in std::fs::read_dir(&self.path)? {
             let entry = entry?;
-            if fits(&self.pattern, entry.file_name()) {
-                found.extend(looks_like_snapshot(&entry.path(), &entry.file_name())?);
+            let name = entry.file_name();
+            if !fits(&self.pattern, &name) {
+                continue;
+            }
+            match looks_like_snapshot(&entry.path(), &name) {
+                Ok(candidate) => found.candidates.extend(candidate),
+                Err(error) => found.unseen.push((name.to_string_lossy().into_owned(), error.to_string())),
             }
         }
         Ok(found)
@@ -102,7 +114,8 @@ mod tests {
 
     fn names(pattern: &str, folder: &Path) -> Vec<Vec<u8>> {
         let source = Folder { path: folder.to_owned(), pattern: pattern.to_owned() };
-        let mut names: Vec<_> = source.read().unwrap().iter().map(|found| found.name.as_bytes().to_vec()).collect();
+        let mut names: Vec<_> =
+            source.read().unwrap().candidates.iter().map(|found| found.name.as_bytes().to_vec()).collect();
         names.sort();
         names
     }
@@ -131,6 +144,17 @@ mod tests {
         assert_eq!((named.taken, named.time_from), ("2018-05-24T21:54:03Z".parse().unwrap(), TimeFrom::Name));
         let unnamed = Candidate::new("snapshot.db".into(), 1, modified);
         assert_eq!((unnamed.taken, unnamed.time_from), (modified, TimeFrom::File));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.db"), "x").unwrap();
+        std::os::unix::fs::symlink("loop.db", folder.path().join("loop.db")).unwrap();
+        let listing = Folder { path: folder.path().to_owned(), pattern: any_db() }.read().unwrap();
+        assert_eq!(listing.candidates.iter().map(Candidate::shown).collect::<Vec<_>>(), ["a.db"]);
+        let [(name, reason)] = listing.unseen.as_slice() else { panic!("{listing:?}") };
+        assert!(name == "loop.db" && reason.contains("symbolic links"), "{reason}");
     }
 
     #[tokio::test]

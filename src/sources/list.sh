@@ -5,6 +5,11 @@ if [ ! -r . ]; then
     echo "the user $(id -un 2>/dev/null || id -u) may not list $folder" >&2
     exit 1
 fi
+# Without an answer here the listing would be empty, as if there were no snapshots.
+if ! said=$(stat -L -c '%s' . 2>&1); then
+    printf '%s: %s\n' 'its `stat` knows no `-L -c FORMAT`, which those of GNU and busybox do' "$said" >&2
+    exit 1
+fi
 newline='
 '
 told() {

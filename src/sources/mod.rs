@@ -9,6 +9,7 @@ mod newest;
 mod object_store;
 mod plain;
 mod ssh_folder;
+mod unfit;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use object_store::{Location, ObjectStore, Provider};
 pub use plain::{Plain, Unpack};
 pub(crate) use ssh_folder::RemoteFolder;
 pub use ssh_folder::SshFolder;
+pub use unfit::Unfit;
 
 use crate::packing::Packing;
 use crate::snapshot::{Claims, time_in_name};
@@ -56,11 +58,53 @@ pub trait SnapshotSource: std::fmt::Debug + Send + Sync {
     fn label(&self) -> String;
 
     /// All files that look like snapshots, in no order.
-    async fn list(&self) -> Result<Vec<Candidate>, SourceError>;
+    async fn list(&self) -> Result<Listing, SourceError>;
 
-    /// A path on the controller that holds the candidate whole: its own, or a verified copy under `cache`.
+    /// Where on the controller the candidate is whole: its own place, or a verified copy under `cache`.
     /// `tell` is given the bytes that are there and their total.
-    async fn open(&self, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<PathBuf, SourceError>;
+    async fn open(&self, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<Here, SourceError>;
+}
+
+/// What a source holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The files that look like snapshots.
+    pub candidates: Vec<Candidate>,
+    /// Names of files that may be snapshots, and why nothing can be said of them.
+    pub unseen: Vec<(String, String)>,
+}
+
+impl From<Vec<Candidate>> for Listing {
+    fn from(candidates: Vec<Candidate>) -> Self {
+        Self { candidates, unseen: Vec::new() }
+    }
+}
+
+/// A candidate on the controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Here {
+    /// The whole file.
+    pub path: PathBuf,
+    /// What drctl has to do with it.
+    pub kind: HereKind,
+}
+
+/// Whose a file on the controller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HereKind {
+    /// The source's own: drctl only reads it.
+    Own,
+    /// A copy that was there already; a run that has not ended may need it.
+    FoundCopy,
+    /// A copy that was made just now.
+    NewCopy,
+}
+
+impl Here {
+    /// The path, when it is a copy.
+    fn copy(&self) -> Option<PathBuf> {
+        (self.kind != HereKind::Own).then(|| self.path.clone())
+    }
 }
 
 /// A file that looks like a snapshot.
@@ -213,6 +257,28 @@ pub enum SourceError {
     /// A file of it could not be read.
     #[error("could not read the snapshot `{name}` of {source_label}: {reason}")]
     Read {
+        /// The source.
+        source_label: String,
+        /// The file.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The way to it broke while a file of it was read, and was not mended in time.
+    #[error("could not read the snapshot `{name}` of {source_label}: {reason}")]
+    Lost {
+        /// The source.
+        source_label: String,
+        /// The file.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// What opens encrypted snapshots cannot be had.
+    #[error(
+        "the snapshot `{name}` of {source_label} cannot be opened, and nor can any other that is encrypted: {reason}"
+    )]
+    NoIdentity {
         /// The source.
         source_label: String,
         /// The file.

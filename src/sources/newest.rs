@@ -1,15 +1,19 @@
 //! The newest snapshot that is whole, of all sources; what is newer and is not whole is passed over, loudly.
 
 use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::plain::{Plain, Unpack, hopeless};
-use super::{Candidate, Chosen, SnapshotSource, SourceEntry, SourceError, Told};
-use crate::packing::{HEAD, Packing};
+use super::{Candidate, Chosen, Here, HereKind, Listing, SnapshotSource, SourceEntry, SourceError, Told, Unfit};
+use crate::packing::{HEAD, Packing, without_endings};
 use crate::snapshot::{Claims, Examined, Knowledge, Verdict, examine};
+
+/// So many snapshots of a source are fetched only to find them encrypted for others. The older ones hardly are not.
+const FOR_OTHERS: usize = 3;
 
 /// What was found.
 #[derive(Debug, Clone)]
@@ -49,6 +53,24 @@ struct Proven {
     claims: Claims,
 }
 
+impl Proven {
+    fn chosen(self, candidate: &Candidate, source: &dyn SnapshotSource) -> Chosen {
+        Chosen {
+            name: candidate.shown(),
+            source: source.label(),
+            path: self.opened.path,
+            size: self.examined.size,
+            sha256: self.examined.sha256.to_string(),
+            taken: candidate.taken,
+            time_from: candidate.time_from,
+            claims: self.claims,
+            packed: self.opened.packed,
+            plain: self.opened.plain,
+            copy: self.opened.copy,
+        }
+    }
+}
+
 /// A snapshot, out of all that it was packed in.
 #[derive(Debug)]
 pub struct Opened {
@@ -77,78 +99,143 @@ pub async fn newest(
     tell: &Told,
 ) -> Result<Search, SourceError> {
     let (offers, mut passed_over) = gather(entries).await;
+    let mut given_up = GivenUp::default();
     for Offer { source, candidate } in offers {
-        match prove(source.as_ref(), &candidate, cache, unpack, tell).await {
-            Ok(proven) => {
-                let chosen = Chosen {
-                    name: candidate.shown(),
-                    source: source.label(),
-                    path: proven.opened.path,
-                    size: proven.examined.size,
-                    sha256: proven.examined.sha256.to_string(),
-                    taken: candidate.taken,
-                    time_from: candidate.time_from,
-                    claims: proven.claims,
-                    packed: proven.opened.packed,
-                    plain: proven.opened.plain,
-                    copy: proven.opened.copy,
-                };
-                return Ok(Search { chosen, passed_over });
-            }
-            Err(reason) => passed_over.push(PassedOver { name: candidate.shown(), source: source.label(), reason }),
+        if given_up.holds(source.as_ref()) {
+            continue;
+        }
+        let unfit = match prove(source.as_ref(), &candidate, cache, unpack, tell).await {
+            Ok(proven) => return Ok(Search { chosen: proven.chosen(&candidate, source.as_ref()), passed_over }),
+            Err(unfit) => unfit,
+        };
+        if let Unfit::NoIdentity(reason) = unfit {
+            return Err(SourceError::NoIdentity { source_label: source.label(), name: candidate.shown(), reason });
+        }
+        let (name, label) = (candidate.shown(), source.label());
+        passed_over.push(PassedOver { name, source: label.clone(), reason: unfit.to_string() });
+        if let Some(reason) = given_up.after(&unfit, source.as_ref()).await {
+            passed_over.push(PassedOver { name: PassedOver::ALL.to_owned(), source: label, reason });
         }
     }
     Err(SourceError::None { passed_over })
+}
+
+/// Sources whose other snapshots would cost a lot and end as the last one did.
+#[derive(Default)]
+struct GivenUp {
+    labels: HashSet<String>,
+    for_others: HashMap<String, usize>,
+}
+
+impl GivenUp {
+    fn holds(&self, source: &dyn SnapshotSource) -> bool {
+        self.labels.contains(&source.label())
+    }
+
+    /// Why the rest of a source is left, after one of its snapshots was unfit.
+    async fn after(&mut self, unfit: &Unfit, source: &dyn SnapshotSource) -> Option<String> {
+        let label = source.label();
+        let reason = match unfit {
+            // It may have been this file alone: who still lists is still there.
+            Unfit::OutOfReach(_) => source.list().await.err()?.to_string(),
+            Unfit::ForOthers(_) => {
+                let count = self.for_others.entry(label.clone()).or_default();
+                *count += 1;
+                (*count == FOR_OTHERS).then(|| {
+                    format!("{FOR_OTHERS} snapshots of {label} are encrypted for others, and its older ones were not fetched")
+                })?
+            }
+            Unfit::Damaged(_) | Unfit::NoIdentity(_) | Unfit::Other(_) => return None,
+        };
+        self.labels.insert(label);
+        Some(reason)
+    }
 }
 
 /// The snapshot of a run that is taken up again: where it was, or else wherever the same bytes are.
 ///
 /// When they are nowhere, it is given back as it was: a run past the steps that read the file does not need it.
 pub async fn still_there(chosen: Chosen, entries: &[SourceEntry], cache: &Path, unpack: &Unpack) -> Chosen {
-    // What was unpacked is gone with the process that did it.
     if chosen.packed.is_empty() && has_digest(&chosen.path, &chosen).await {
         return chosen;
     }
-    let (offers, _) = gather(entries).await;
-    let could_be = |offer: &Offer| {
-        offer.candidate.shown() == chosen.name || chosen.packed.is_empty() && offer.candidate.size == chosen.size
+    // What was unpacked is gone with the process that did it; the copy that it came out of may be there.
+    if let Some(copy) = &chosen.copy
+        && let Ok(found) =
+            the_same(&chosen, &Here { path: copy.clone(), kind: HereKind::FoundCopy }, cache, unpack).await
+    {
+        return found;
+    }
+    let (mut likely, _) = gather(entries).await;
+    let likeness = |candidate: &Candidate| match candidate.shown() {
+        name if name == chosen.name => Some(0),
+        // It may have been packed since, or unpacked.
+        name if without_endings(&name) == without_endings(&chosen.name) => Some(1),
+        _ => (candidate.size == chosen.size).then_some(2),
     };
-    let mut likely: Vec<Offer> = offers.into_iter().filter(could_be).collect();
-    likely.sort_by_key(|offer| offer.candidate.shown() != chosen.name);
+    likely.retain(|offer| likeness(&offer.candidate).is_some());
+    likely.sort_by_key(|offer| likeness(&offer.candidate));
+    let mut given_up = GivenUp::default();
     for Offer { source, candidate } in likely {
-        if let Ok(path) = source.open(&candidate, cache, &|_, _| {}).await
-            && let Ok(opened) = open(path, cache, unpack).await
-            && has_digest(&opened.path, &chosen).await
-        {
-            let Opened { path, packed, plain, copy, .. } = opened;
-            return Chosen { path, packed, copy, plain, ..chosen };
+        if given_up.holds(source.as_ref()) {
+            continue;
+        }
+        let found = match source.open(&candidate, cache, &|_, _| {}).await {
+            Ok(here) => the_same(&chosen, &here, cache, unpack).await,
+            Err(error) => Err(error.into()),
+        };
+        match found {
+            Ok(found) => return found,
+            Err(unfit) => drop(given_up.after(&unfit, source.as_ref()).await),
         }
     }
-    chosen
+    // The number of an open file of a process that is gone could be any file of this one.
+    let path =
+        if chosen.packed.is_empty() { chosen.path.clone() } else { cache.join("in-no-source").join(&chosen.name) };
+    Chosen { path, ..chosen }
+}
+
+/// The run's snapshot, when a file holds its bytes.
+async fn the_same(chosen: &Chosen, here: &Here, cache: &Path, unpack: &Unpack) -> Result<Chosen, Unfit> {
+    let opened = open_here(here, cache, unpack).await?;
+    if !has_digest(&opened.path, chosen).await {
+        return Err(Unfit::Other("it holds other bytes".to_owned()));
+    }
+    let Opened { path, packed, plain, copy, .. } = opened;
+    Ok(Chosen { path, packed, copy, plain, ..chosen.clone() })
 }
 
 /// Unpacks a file, when it is packed.
-pub async fn open(path: PathBuf, cache: &Path, unpack: &Unpack) -> Result<Opened, String> {
-    let copy = path.starts_with(cache).then(|| path.clone());
-    let file = Some(path.clone());
+pub async fn open(path: PathBuf, cache: &Path, unpack: &Unpack) -> Result<Opened, Unfit> {
+    open_here(&Here { path, kind: HereKind::Own }, cache, unpack).await
+}
+
+pub(super) async fn open_here(here: &Here, cache: &Path, unpack: &Unpack) -> Result<Opened, Unfit> {
+    let (path, file, copy) = (here.path.clone(), Some(here.path.clone()), here.copy());
     Ok(match unpack.open(&path, cache).await? {
         Some((plain, packed)) => Opened { path: plain.path(), file, packed, plain: Some(plain), copy },
         None => Opened { path, file, packed: Vec::new(), plain: None, copy },
     })
 }
 
-/// All candidates of all sources, newest first, and the sources that could not be listed.
+/// All candidates of all sources, newest first, and what nothing could be learnt of.
 pub(super) async fn gather(entries: &[SourceEntry]) -> (Vec<Offer>, Vec<PassedOver>) {
     let (mut offers, mut failed) = (Vec::new(), Vec::new());
     for entry in entries {
         let listed = async {
             let source = entry.source()?;
-            let candidates = source.list().await?;
-            Ok::<_, SourceError>((source, candidates))
+            let listing = source.list().await?;
+            Ok::<_, SourceError>((source, listing))
         };
         match listed.await {
-            Ok((source, candidates)) => {
+            Ok((source, Listing { candidates, unseen })) => {
                 offers.extend(candidates.into_iter().map(|candidate| Offer { source: Arc::clone(&source), candidate }));
+                let label = source.label();
+                failed.extend(unseen.into_iter().map(|(name, reason)| PassedOver {
+                    name,
+                    source: label.clone(),
+                    reason,
+                }));
             }
             Err(error) => {
                 failed.push(PassedOver {
@@ -169,40 +256,60 @@ async fn prove(
     cache: &Path,
     unpack: &Unpack,
     tell: &Told,
-) -> Result<Proven, String> {
+) -> Result<Proven, Unfit> {
     if candidate.size == 0 {
-        return Err(Verdict::Empty.to_string());
+        return Err(Unfit::Damaged(Verdict::Empty.to_string()));
     }
-    let fetched = source.open(candidate, cache, tell).await.map_err(|error| error.to_string())?;
+    let here = source.open(candidate, cache, tell).await?;
     let read = async {
-        let opened = open(fetched.clone(), cache, unpack).await?;
+        let opened = open_here(&here, cache, unpack).await?;
         let path = opened.path.clone();
-        let read = tokio::task::spawn_blocking(move || read(&path)).await.map_err(|error| error.to_string())?;
-        read.map(|(examined, claims)| Proven { opened, examined, claims })
+        let read = tokio::task::spawn_blocking(move || read(&path)).await;
+        let (examined, claims) = read.map_err(|error| Unfit::Other(error.to_string()))??;
+        Ok(Proven { opened, examined, claims })
     };
     let read = read.await;
-    if read.is_err() && fetched.starts_with(cache) {
+    if let Err(unfit) = &read
+        && is_worthless(here.kind, unfit)
+    {
         // A bad copy must not be taken for the file the next time.
-        std::fs::remove_file(&fetched).map_err(|error| format!("could not remove `{}`: {error}", fetched.display()))?;
+        let path = here.path.display();
+        std::fs::remove_file(&here.path)
+            .map_err(|error| Unfit::Other(format!("could not remove `{path}`: {error}")))?;
     }
-    read
+    match read {
+        // To look at the next one costs nothing.
+        Err(Unfit::ForOthers(reason)) if here.kind == HereKind::Own => Err(Unfit::Other(reason)),
+        read => read,
+    }
 }
 
-fn read(path: &Path) -> Result<(Examined, Claims), String> {
+/// Whether a file is a copy that is of no use to anybody: another run may need one that is only of no use here and now.
+fn is_worthless(kind: HereKind, unfit: &Unfit) -> bool {
+    match (kind, unfit) {
+        (HereKind::Own, _) => false,
+        (HereKind::NewCopy | HereKind::FoundCopy, Unfit::Damaged(_)) => true,
+        // Many would fill the disk.
+        (HereKind::NewCopy, Unfit::Other(_)) => true,
+        (HereKind::NewCopy | HereKind::FoundCopy, _) => false,
+    }
+}
+
+fn read(path: &Path) -> Result<(Examined, Claims), Unfit> {
     let begin = File::open(path).and_then(|file| {
         let size = file.metadata()?.len();
         let mut head = Vec::new();
         file.take(HEAD as u64).read_to_end(&mut head)?;
         Ok(hopeless(&head, size))
     });
-    if let Some(reason) = begin.map_err(|error| format!("`{}`: {error}", path.display()))? {
-        return Err(reason);
+    if let Some(reason) = begin.map_err(|error| Unfit::Other(format!("`{}`: {error}", path.display())))? {
+        return Err(Unfit::Damaged(reason));
     }
-    let examined = examine(path).map_err(|error| chain(&error))?;
+    let examined = examine(path).map_err(|error| Unfit::Other(chain(&error)))?;
     if !examined.verdict.is_whole() {
-        return Err(examined.verdict.to_string());
+        return Err(Unfit::Damaged(examined.verdict.to_string()));
     }
-    let knowledge = Knowledge::read(path).map_err(|error| chain(&error))?;
+    let knowledge = Knowledge::read(path).map_err(|error| Unfit::Other(chain(&error)))?;
     Ok((examined, Claims::from(&knowledge)))
 }
 
@@ -219,4 +326,47 @@ async fn has_digest(path: &Path, chosen: &Chosen) -> bool {
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// Can be listed, or not any more.
+    #[derive(Debug)]
+    struct Elsewhere {
+        is_there: bool,
+    }
+
+    #[async_trait]
+    impl SnapshotSource for Elsewhere {
+        fn label(&self) -> String {
+            "elsewhere".to_owned()
+        }
+
+        async fn list(&self) -> Result<Listing, SourceError> {
+            let gone = || SourceError::List { source_label: self.label(), reason: "no route".to_owned() };
+            self.is_there.then(Listing::default).ok_or_else(gone)
+        }
+
+        async fn open(&self, candidate: &Candidate, _: &Path, _: &Told) -> Result<Here, SourceError> {
+            Err(SourceError::Lost { source_label: self.label(), name: candidate.shown(), reason: "cut".to_owned() })
+        }
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_source_is_left_when_it_cannot_be_listed_any_more() {
+        let candidate = Candidate::new("a.db".into(), 544, jiff::Timestamp::UNIX_EPOCH);
+        for (is_there, told) in
+            [(true, None), (false, Some("could not list the snapshots in elsewhere: no route".to_owned()))]
+        {
+            let (source, mut given_up) = (Elsewhere { is_there }, GivenUp::default());
+            let proved = prove(&source, &candidate, Path::new("/none"), &Unpack::default(), &|_, _| {}).await;
+            let Err(unfit) = proved else { panic!("nothing can be read of it") };
+            assert_eq!(given_up.after(&unfit, &source).await, told);
+            assert_eq!(given_up.holds(&source), !is_there);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::io::AsyncWrite;
 
-use super::download::{Download, Downloaded, Fetch, Fetched};
+use super::download::{Download, DownloadError, Downloaded, Fetch, Fetched};
 use super::folder::any_db;
 use super::newest::chain;
-use super::{Candidate, SnapshotSource, SourceError, Told};
+use super::{Candidate, Here, Listing, SnapshotSource, SourceError, Told};
 use crate::inventory::{Become, BecomeMethod, Secret, SshHost};
 use crate::snapshot::fits;
 use crate::target::quote;
@@ -79,7 +79,7 @@ impl SnapshotSource for RemoteFolder {
         self.label.clone()
     }
 
-    async fn list(&self) -> Result<Vec<Candidate>, SourceError> {
+    async fn list(&self) -> Result<Listing, SourceError> {
         let failed = |reason: String| SourceError::List { source_label: self.label.clone(), reason };
         let mut listing = Vec::new();
         self.run(LIST, &mut listing, Duration::from_mins(2)).await.map_err(|told| failed(told.reason()))?;
@@ -91,17 +91,16 @@ impl SnapshotSource for RemoteFolder {
                 found.push(candidate);
             }
         }
-        Ok(found)
+        Ok(found.into())
     }
 
-    async fn open(&self, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<PathBuf, SourceError> {
-        let failed =
-            |reason: String| SourceError::Read { source_label: self.label.clone(), name: candidate.shown(), reason };
+    async fn open(&self, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<Here, SourceError> {
+        let failed = |error: DownloadError| error.of(self.label.clone(), candidate);
         let download =
             Download { cache, source: &self.label, candidate, reconnect_for: self.host.reconnect_for(), tell };
         match download.run(&Remote { folder: self, candidate }).await.map_err(failed)? {
-            Downloaded::Whole(path) => Ok(path),
-            Downloaded::Changed => Err(failed("it changed since it was listed".to_owned())),
+            Downloaded::Whole(here) => Ok(here),
+            Downloaded::Changed => Err(failed("it changed since it was listed".to_owned().into())),
         }
     }
 }
@@ -122,7 +121,8 @@ impl Fetch for Remote<'_> {
         match self.folder.run(&script, sink, LONGEST).await {
             Ok(()) => Fetched::All,
             Err(Failure::Lost(error)) => Fetched::Part(chain(&error)),
-            Err(failure) => Fetched::Failed(failure.reason()),
+            Err(Failure::Transport(error)) => Fetched::Lost(chain(&error)),
+            Err(failure @ Failure::Said { .. }) => Fetched::Failed(failure.reason()),
         }
     }
 }
@@ -193,7 +193,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::sources::TimeFrom;
+    use crate::sources::{HereKind, TimeFrom};
     use crate::transport::Local;
 
     /// This machine's own `sh` is asked, as the other host's would be.
@@ -222,7 +222,7 @@ mod tests {
             std::fs::write(folder.path().join(other), "").unwrap();
         }
         std::fs::create_dir(folder.path().join("folder.db")).unwrap();
-        let mut found = remote(folder.path()).list().await.unwrap();
+        let mut found = remote(folder.path()).list().await.unwrap().candidates;
         found.sort_by_key(|candidate| candidate.size);
         let names: Vec<_> = found.iter().map(|candidate| candidate.name.as_bytes()).collect();
         assert_eq!(names, odd);
@@ -236,9 +236,22 @@ mod tests {
         for number in 0..450 {
             std::fs::write(folder.path().join(format!("{number}.db")), "").unwrap();
         }
-        assert_eq!(remote(folder.path()).list().await.unwrap().len(), 450);
+        assert_eq!(remote(folder.path()).list().await.unwrap().candidates.len(), 450);
         let empty = tempfile::tempdir().unwrap();
-        assert_eq!(remote(empty.path()).list().await.unwrap(), []);
+        assert_eq!(remote(empty.path()).list().await.unwrap(), Listing::default());
+    }
+
+    #[tokio::test]
+    async fn a_stat_that_says_nothing_of_a_file_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.db"), "x").unwrap();
+        let other = format!("stat() {{ echo 'stat: illegal option -- c' >&2; return 1; }}\n{LIST}");
+        let failure = remote(folder.path()).run(&other, &mut Vec::new(), Duration::from_mins(1)).await.unwrap_err();
+        let reason = failure.reason();
+        assert!(
+            reason.starts_with("its `stat` knows no `-L -c FORMAT`") && reason.contains("illegal option"),
+            "{reason}"
+        );
     }
 
     #[tokio::test]
@@ -256,14 +269,16 @@ mod tests {
         let bytes: Vec<u8> = (0..300_040_u32).flat_map(u32::to_le_bytes).collect();
         std::fs::write(there.path().join(&name), &bytes).unwrap();
         let folder = remote(there.path());
-        let candidate = folder.list().await.unwrap().remove(0);
+        let candidate = folder.list().await.unwrap().candidates.remove(0);
         let cache = here.path().join("cache");
-        let path = folder.open(&candidate, &cache, &|_, _| {}).await.unwrap();
+        let Here { path, kind } = folder.open(&candidate, &cache, &|_, _| {}).await.unwrap();
+        assert_eq!(kind, HereKind::NewCopy);
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
         std::fs::remove_file(there.path().join(&name)).unwrap();
-        assert_eq!(folder.open(&candidate, &cache, &|_, _| {}).await.unwrap(), path);
+        let again = folder.open(&candidate, &cache, &|_, _| {}).await.unwrap();
+        assert_eq!(again, Here { path, kind: HereKind::FoundCopy });
         assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1);
     }
 
@@ -272,7 +287,7 @@ mod tests {
         let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(there.path().join("a.db"), "as listed").unwrap();
         let folder = remote(there.path());
-        let candidate = folder.list().await.unwrap().remove(0);
+        let candidate = folder.list().await.unwrap().candidates.remove(0);
         std::fs::write(there.path().join("a.db"), "then another").unwrap();
         let error = folder.open(&candidate, here.path(), &|_, _| {}).await.unwrap_err().to_string();
         assert_eq!(

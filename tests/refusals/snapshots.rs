@@ -120,7 +120,7 @@ fn the_newest_is_broken_and_an_older_one_is_used() {
     assert!(ran.stderr.contains("  ok    snapshot `older.db`"), "{}", ran.stderr);
     assert_snapshot!(Site::worded(&ran.stderr), @r#"
     [time] reading the snapshots, the certificate authorities and the target
-      warn  `newest.db` of the folder [dir]/backup/snapshots is newer but was passed over: truncated: [n] bytes of [n] [snapshot-passed-over]
+      warn  `newest.db` of the folder [dir]/backup/snapshots was passed over, and it may be newer: truncated: [n] bytes of [n] [snapshot-passed-over]
             -> an older snapshot is used; find out why the newer one is not whole, its changes will be missing
     "#);
 }

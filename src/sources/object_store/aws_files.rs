@@ -3,11 +3,21 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+/// Variables that name credentials of another kind than a profile's.
+const OTHERS: [&str; 4] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+
 /// What the files say of one profile.
 #[derive(Debug)]
 pub(super) struct Profile {
     name: String,
     path: PathBuf,
+    /// Why a file could not be read.
+    unread: Option<String>,
     pub(super) credentials: Option<Credentials>,
     pub(super) region: Option<String>,
 }
@@ -26,26 +36,39 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Profile {
-    /// Reads the files that the variables name, else those of the home folder; files that are not there say nothing.
+    /// Reads the files that the variables name, else those of the home folder; files that are not there say nothing. One that
+    /// cannot be read is an error where nothing else has credentials.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let said = |name: &str| variable(name).filter(|value| !value.is_empty());
         let name = said("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
         let home = PathBuf::from(said("HOME").unwrap_or_default()).join(".aws");
         let path = said("AWS_SHARED_CREDENTIALS_FILE").map_or_else(|| home.join("credentials"), PathBuf::from);
         let config = said("AWS_CONFIG_FILE").map_or_else(|| home.join("config"), PathBuf::from);
-        let credentials = section(&text(&path)?, &name);
         let heading = if name == "default" { name.clone() } else { format!("profile {name}") };
-        let config = section(&text(&config)?, &heading);
+        let (credentials, config) = (text(&path), text(&config));
+        let unread = credentials.as_ref().err().or(config.as_ref().err()).cloned();
+        let credentials = section(&credentials.unwrap_or_default(), &name);
+        let config = section(&config.unwrap_or_default(), &heading);
         let found = |key: &str| credentials.get(key).or_else(|| config.get(key)).cloned();
         let pair = found("aws_access_key_id").zip(found("aws_secret_access_key"));
         let token = found("aws_session_token");
         let region = found("region");
-        Ok(Self { name, path, credentials: pair.map(|(id, secret)| Credentials { id, secret, token }), region })
+        match unread {
+            Some(reason) if pair.is_none() && OTHERS.iter().all(|other| said(other).is_none()) => Err(reason),
+            unread => {
+                let credentials = pair.map(|(id, secret)| Credentials { id, secret, token });
+                Ok(Self { name, path, unread, credentials, region })
+            }
+        }
     }
 
     /// What was looked for, for messages.
     pub(super) fn sought(&self) -> String {
-        let state = if self.credentials.is_some() { "found" } else { "not found" };
+        let state = match (&self.credentials, &self.unread) {
+            (Some(_), None) => "found",
+            (None, None) => "not found",
+            (_, Some(reason)) => &format!("not read: {reason}"),
+        };
         format!("profile `{}` of `{}` ({state})", self.name, self.path.display())
     }
 }
@@ -99,6 +122,17 @@ mod tests {
         assert_eq!((keys.id.as_str(), keys.token.as_deref()), ("C", Some("E")));
         assert_eq!(backup.region.as_deref(), Some("eu-west-1"));
         assert!(read(&[("HOME", home), ("AWS_PROFILE", "none")]).sought().ends_with("(not found)"));
-        assert!(!format!("{backup:?}").contains('D'));
+        assert!(!format!("{backup:?}").contains("\"D\""));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_matters_where_nothing_else_has_credentials() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join(".aws/credentials")).unwrap();
+        let home = home.path().to_str().unwrap();
+        let alone = |name: &str| (name == "HOME").then(|| home.to_owned());
+        assert!(Profile::read(alone).unwrap_err().contains(".aws/credentials`: "));
+        let profile = read(&[("HOME", home), ("AWS_ACCESS_KEY_ID", "A")]);
+        assert!(profile.credentials.is_none() && profile.sought().contains("(not read: "), "{}", profile.sought());
     }
 }

@@ -17,9 +17,9 @@ use serde::Deserialize;
 
 use self::connect::Connection;
 use self::fetch::Object;
-use super::download::{Download, Downloaded};
+use super::download::{Download, DownloadError, Downloaded};
 use super::folder::any_db;
-use super::{Candidate, SnapshotSource, SourceError, Told};
+use super::{Candidate, Here, Listing, SnapshotSource, SourceError, Told};
 use crate::inventory::{Secret, SecretRef, Span};
 use crate::snapshot::fits;
 
@@ -66,20 +66,16 @@ impl SnapshotSource for ObjectStore {
         self.url.clone()
     }
 
-    async fn list(&self) -> Result<Vec<Candidate>, SourceError> {
+    async fn list(&self) -> Result<Listing, SourceError> {
         let failed = |reason: String| SourceError::List { source_label: self.label(), reason };
         match tokio::time::timeout(LISTING, self.find()).await {
-            Ok(found) => found.map_err(failed),
+            Ok(found) => found.map(Listing::from).map_err(failed),
             Err(_) => Err(failed(format!("no answer within {} s", LISTING.as_secs()))),
         }
     }
 
-    async fn open(&self, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<PathBuf, SourceError> {
-        self.download(candidate, cache, tell).await.map_err(|reason| SourceError::Read {
-            source_label: self.label(),
-            name: candidate.shown(),
-            reason,
-        })
+    async fn open(&self, candidate: &Candidate, cache: &Path, tell: &Told) -> Result<Here, SourceError> {
+        self.download(candidate, cache, tell).await.map_err(|error| error.of(self.label(), candidate))
     }
 }
 
@@ -98,8 +94,8 @@ impl ObjectStore {
     }
 
     /// What changes on the way is begun anew, as what it has become.
-    async fn download(&self, listed: &Candidate, cache: &Path, tell: &Told) -> Result<PathBuf, String> {
-        let connection = self.connect().await?;
+    async fn download(&self, listed: &Candidate, cache: &Path, tell: &Told) -> Result<Here, DownloadError> {
+        let connection = self.connect().await.map_err(DownloadError::Lost)?;
         let location = connection.location.of(&listed.name)?;
         let mut candidate = listed.clone();
         for _ in 0..CHANGES {
@@ -108,14 +104,14 @@ impl ObjectStore {
             let download = Download { cache, source: &source, candidate: &candidate, reconnect_for, tell };
             let object = Object { connection: &connection, location: &location, candidate: &candidate };
             match download.run(&object).await? {
-                Downloaded::Whole(path) => return Ok(path),
+                Downloaded::Whole(here) => return Ok(here),
                 Downloaded::Changed => {
                     let now = connection.store.head(&location).await.map_err(|error| connection.explain(&error))?;
                     candidate = candidate_of(&now, &listed.name);
                 }
             }
         }
-        Err(format!("it changed {CHANGES} times while it was fetched; is it still being written?"))
+        Err(format!("it changed {CHANGES} times while it was fetched; is it still being written?").into())
     }
 
     /// A small file beside the snapshots, or below them; `None` when it is not there.
