@@ -139,13 +139,13 @@ fn an_accepted_finding_that_there_is_not() {
     assert_snapshot!(site.refusal(2), @r#"
     error: `snapshot-to-old` is nothing that `--accept` takes
       help: did you mean `snapshot-too-old`?
-            it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `encryption-config-missing`, `encryption-config-unfit`, `encryption-config-untold`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `pki-unfit`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
+            it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `encryption-config-missing`, `encryption-config-unfit`, `encryption-config-untold`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `old-control-plane-unheard`, `pki-unfit`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
     "#);
     site.args.pop();
     site.arg("--accept=no-ca");
     assert_snapshot!(site.refusal(2), @r#"
     error: `no-ca` is nothing that `--accept` takes
-      help: it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `encryption-config-missing`, `encryption-config-unfit`, `encryption-config-untold`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `pki-unfit`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
+      help: it takes: `ca-foreign`, `ca-unfit`, `clock-skew`, `cluster-foreign`, `cluster-name`, `command-check`, `data-too-old`, `disk-too-small`, `encryption-config-missing`, `encryption-config-unfit`, `encryption-config-untold`, `endpoint-foreign`, `etcd-version`, `kubeadm-node`, `kubeadm-version`, `kubelet-version`, `kubernetes-version`, `old-control-plane-answers`, `old-control-plane-unheard`, `pki-unfit`, `ports-taken`, `sa-foreign`, `snapshot-too-old`
     "#);
 }
 
