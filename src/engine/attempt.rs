@@ -178,8 +178,8 @@ impl Engine {
 
     pub(super) async fn undo(&mut self, step: usize) -> Step<()> {
         let name = self.run.playbook.steps[step].name.clone();
-        // An undo that was broken off may have put all of it back.
-        let kept = matches!(self.state.steps[step], StepState::Kept { .. } | StepState::Done { .. });
+        // One that failed may have kept nothing, and an undo that was broken off may have put all of it back.
+        let kept = matches!(self.state.steps[step], StepState::Done { .. });
         self.note(Event::UndoStarted { step: name.clone() })?;
         let values = self.values();
         let attempt = self.state.attempts[step];
