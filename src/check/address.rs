@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::Look;
 use crate::actions::Finding;
 use crate::inventory::split_endpoint;
+use crate::kube::API_PORT;
 use crate::snapshot::Claims;
 
 pub(super) fn check(look: &Look) -> Vec<Finding> {
@@ -50,7 +51,7 @@ fn judge(endpoint: &str, claims: &Claims) -> Option<Finding> {
 
 /// Where nodes look for the control plane, as `host:port`.
 pub(super) fn asked(claims: &Claims) -> Option<String> {
-    let own = claims.api_port.unwrap_or(6443);
+    let own = claims.api_port.unwrap_or(API_PORT);
     let with_port = |at: &str| if split_endpoint(at).is_some() { at.to_owned() } else { format!("{at}:{own}") };
     let server = claims.server.as_deref().and_then(|server| server.strip_prefix("https://"));
     claims.control_plane_endpoint.as_deref().or(server).map(|at| with_port(at.trim_end_matches('/')))

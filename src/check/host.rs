@@ -2,12 +2,13 @@
 
 use super::{Look, TargetLook};
 use crate::actions::Finding;
+use crate::kube::API_PORT;
 use crate::report::human_seconds;
 use crate::target::{PathKind, PathState};
 
 /// What a control plane listens on.
 const PORTS: [(u16, &str); 6] = [
-    (6443, "kube-apiserver"),
+    (API_PORT, "kube-apiserver"),
     (2379, "etcd clients"),
     (2380, "etcd peers"),
     (10250, "kubelet"),

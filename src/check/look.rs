@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::engine::{Listener, chain};
 use crate::event::Live;
 use crate::inventory::{Inventory, ListenFrom, PkiFiles, Secret};
+use crate::kube::API_PORT;
 use crate::pki_set::{self, encryption};
 use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError, Unpack};
@@ -48,9 +49,6 @@ pub struct Look {
     pub now: Timestamp,
 }
 
-/// Where the proofs will reach the API server, from the target's own side.
-const API_SERVER: &str = "127.0.0.1:6443";
-
 /// What a look is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -80,7 +78,7 @@ pub struct TargetLook {
 pub struct Answer {
     /// `host:port`.
     pub address: String,
-    /// Whether a connection was accepted.
+    /// What came of asking.
     pub heard: Heard,
 }
 
@@ -139,7 +137,8 @@ async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, 
     // It was read at some time between: what a slow target needs to answer is no fault of its clock.
     let skew = facts.clock - facts.clock.clamp(before, after.max(before));
     let holder = target.holder().await?;
-    let forwards_not = match listen(API_SERVER, Some(target.transport().as_ref())).await {
+    // Where the proofs will reach the API server: that nothing listens there yet is no matter.
+    let forwards_not = match listen(&format!("127.0.0.1:{API_PORT}"), Some(target.transport().as_ref())).await {
         Heard::Unasked(reason) => Some(reason),
         Heard::Answer | Heard::Silence => None,
     };

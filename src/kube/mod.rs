@@ -4,6 +4,9 @@ mod client;
 mod kubeconfig;
 mod manifest;
 
+/// What kubeadm has the API server listen on unless it is told otherwise.
+pub const API_PORT: u16 = 6443;
+
 pub use client::{ApiClient, ApiError, http_status, root_ca};
 pub use kubeconfig::{Credentials, KubeconfigError};
 pub use manifest::{MANIFEST, secure_port};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::plain::{Plain, Unpack, hopeless};
 use super::{Candidate, Chosen, Here, HereKind, Listing, SnapshotSource, SourceEntry, SourceError, Told, Unfit};
+use crate::causes::chain;
 use crate::packing::{HEAD, Packing, without_endings};
 use crate::snapshot::{Claims, Examined, Knowledge, Verdict, examine};
 
@@ -320,12 +321,6 @@ async fn has_digest(path: &Path, chosen: &Chosen) -> bool {
     let path = path.to_owned();
     let examined = tokio::task::spawn_blocking(move || examine(&path)).await;
     matches!(examined, Ok(Ok(examined)) if examined.sha256.to_string() == chosen.sha256)
-}
-
-/// An error and its causes, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use tokio::io::AsyncWrite;
 
 use super::download::{Download, DownloadError, Downloaded, Fetch, Fetched};
 use super::folder::any_db;
-use super::newest::chain;
 use super::{Candidate, Here, Listing, SnapshotSource, SourceError, Told};
+use crate::causes::chain;
 use crate::inventory::{Become, BecomeMethod, Secret, SshHost};
 use crate::snapshot::fits;
 use crate::target::quote;

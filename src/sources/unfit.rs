@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::SourceError;
+use crate::causes::chain;
 use crate::packing::PackingError;
 
 /// Why a snapshot cannot be used.
@@ -27,7 +28,7 @@ pub enum Unfit {
 
 impl From<PackingError> for Unfit {
     fn from(error: PackingError) -> Self {
-        let reason = super::newest::chain(&error);
+        let reason = chain(&error);
         match error {
             PackingError::NoIdentity | PackingError::Identity(_) => Self::NoIdentity(reason),
             PackingError::OtherRecipients => Self::ForOthers(reason),

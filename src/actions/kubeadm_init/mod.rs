@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::command::end_in_words;
 use super::control_plane::Node;
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::kube::secure_port;
+use crate::kube::{API_PORT, secure_port};
 use crate::snapshot::{Claims, ComponentConfiguration};
 use crate::target::{APPLY, Job, KUBELET_BEFORE, Keep, Owner, Payload, Place, quote};
 use crate::text::{Text, Values};
@@ -49,8 +49,6 @@ pub(super) struct KubeadmInit {
     controllers: bool,
 }
 
-/// What kubeadm has the API server listen on unless it is told otherwise.
-const API_PORT: u16 = 6443;
 /// What starts them.
 const CONTROLLERS: [&str; 2] = ["control-plane/controller-manager", "control-plane/scheduler"];
 /// What waits for both of them as well, from this version of kubeadm on; later phases wait for the API server themselves.
