@@ -159,6 +159,17 @@ fn is_what_kubeadm_made(host: &Host<'_>) {
     assert_eq!(told("data-dir"), "/var/lib/etcd");
 }
 
+/// The shipped playbook, and after it the API server is asked for its health, by address and by name.
+fn and_asked_for_its_health(lab: &Lab, host: &Host<'_>) -> String {
+    host.sh("echo '127.0.0.1 kubernetes.default' >>/etc/hosts");
+    let asked = [("by-address", ADDRESS), ("by-name", "kubernetes.default")].map(|(step, host)| {
+        let url = format!("https://{host}:6443/healthz");
+        format!("\n[[step]]\nname = \"{step}\"\naction = \"wait_for\"\nhttp = \"{url}\"\ntimeout = \"30s\"\n")
+    });
+    let shipped = lab.drctl(&["playbook", "show"]).expect(0).stdout;
+    lab.write("playbook.toml", shipped + &asked.concat())
+}
+
 #[test]
 fn api_servers_that_are_gone_are_not_led_to() {
     let lab = Lab::new();
@@ -171,7 +182,11 @@ fn api_servers_that_are_gone_are_not_led_to() {
     let inventory =
         lab.write("prod.toml", text.replace(&format!("folder.path = \"{}/snapshots\"", backup.display()), &ours));
 
-    let ran = lab.drctl(&["restore", "--inventory", &inventory, "--yes", "--output", "json"]).expect(0);
+    let playbook = and_asked_for_its_health(&lab, &host);
+
+    let ran = lab
+        .drctl(&["restore", "--inventory", &inventory, "--playbook", &playbook, "--yes", "--output", "json"])
+        .expect(0);
     let outputs = |step: &str| {
         let done = events(&ran).find(|data| data["event"] == "step_done" && data["step"] == step);
         done.expect("the step's outcome")["outputs"].clone()

@@ -6,9 +6,8 @@ use crate::kube::API_PORT;
 use crate::report::human_seconds;
 use crate::target::{PathKind, PathState};
 
-/// What a control plane listens on.
-const PORTS: [(u16, &str); 6] = [
-    (API_PORT, "kube-apiserver"),
+/// What a control plane listens on, besides its API server.
+const PORTS: [(u16, &str); 5] = [
     (2379, "etcd clients"),
     (2380, "etcd peers"),
     (10250, "kubelet"),
@@ -36,7 +35,7 @@ pub(super) fn check(look: &Look) -> Vec<Finding> {
     findings.extend(lacks(target));
     findings.extend(forwarding(look, target));
     findings.push(clock(look, target));
-    findings.extend(ports(target));
+    findings.extend(ports(look, target));
     findings.extend(existing(target));
     findings.extend(endpoint(look, target));
     findings
@@ -64,7 +63,10 @@ fn forwarding(look: &Look, target: &TargetLook) -> Option<Finding> {
             "step `{}` reaches the target's loopback through SSH, which its server does not allow: {reason}",
             step.name
         ),
-        "`AllowTcpForwarding local` in the target's sshd_config, or `PermitOpen 127.0.0.1:6443 127.0.0.1:2379`, is enough",
+        format!(
+            "`AllowTcpForwarding local` in the target's sshd_config, or `PermitOpen 127.0.0.1:{} 127.0.0.1:2379`, is enough",
+            api_port(look)
+        ),
     ))
 }
 
@@ -84,9 +86,15 @@ fn clock(look: &Look, target: &TargetLook) -> Finding {
     )
 }
 
-fn ports(target: &TargetLook) -> Vec<Finding> {
-    let taken: Vec<String> = PORTS
+/// Where the API server listened, and will again.
+fn api_port(look: &Look) -> u16 {
+    look.claims().and_then(|claims| claims.api_port).unwrap_or(API_PORT)
+}
+
+fn ports(look: &Look, target: &TargetLook) -> Vec<Finding> {
+    let taken: Vec<String> = [(api_port(look), "kube-apiserver")]
         .iter()
+        .chain(&PORTS)
         .filter(|(port, _)| target.facts.listening.contains(port))
         .map(|(port, what)| format!("{port} ({what})"))
         .collect();

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -70,7 +71,7 @@ impl ApiClient {
         ca: &[u8],
     ) -> Result<Self, ApiError> {
         let tunnel = Tunnel::open(transport, "127.0.0.1", port).await.map_err(unreachable)?;
-        let tls = tls(ca, Some(credentials))?;
+        let tls = tls(ca, credentials)?;
         let http = client(tls, NAME, &tunnel)?;
         Ok(Self { http, base: format!("https://{NAME}:{}", tunnel.address().port()), _tunnel: tunnel })
     }
@@ -132,38 +133,14 @@ impl ApiClient {
     }
 }
 
-/// Asks a URL as the target sees it; `Err` says what came instead of a good answer.
-pub async fn http_status(cx: &Context<'_>, url: &str) -> Result<(), String> {
-    let parsed = reqwest::Url::parse(url).map_err(|error| format!("`{url}`: {error}"))?;
-    let host = parsed.host_str().ok_or_else(|| format!("`{url}` names no host"))?.to_owned();
-    let port = parsed.port_or_known_default().ok_or_else(|| format!("`{url}` names no port"))?;
-    let tunnel = Tunnel::open(cx.target.transport(), &host, port).await.map_err(|error| chain(&error))?;
-    let ca = root_ca(cx).await?;
-    let http = client(tls(ca.expose(), None).map_err(|error| chain(&error))?, &host, &tunnel)
-        .map_err(|error| chain(&error))?;
-    let through = tunnelled(parsed, &tunnel).ok_or_else(|| format!("`{url}` cannot be tunnelled"))?;
-    let response =
-        http.get(through).header("host", format!("{host}:{port}")).send().await.map_err(|error| chain(&error))?;
-    let status = response.status();
-    if status.is_success() || status.is_redirection() { Ok(()) } else { Err(format!("{url} answered {status}")) }
-}
-
 /// The cluster's CA as the inventory has it.
 pub async fn root_ca(cx: &Context<'_>) -> Result<Secret, String> {
     let file = cx.pki.get("ca.crt").ok_or("the inventory names no `ca.crt`")?;
     file.source.read().await.map_err(|error| chain(&error))
 }
 
-fn tunnelled(mut url: reqwest::Url, tunnel: &Tunnel) -> Option<reqwest::Url> {
-    // An address cannot be given another one by name, so the tunnel's own takes its place.
-    if url.host_str()?.parse::<std::net::IpAddr>().is_ok() {
-        url.set_ip_host(tunnel.address().ip()).ok()?;
-    }
-    url.set_port(Some(tunnel.address().port())).ok()?;
-    Some(url)
-}
-
-fn client(tls: ClientConfig, name: &str, tunnel: &Tunnel) -> Result<reqwest::Client, ApiError> {
+/// A client that finds `name` at the tunnel's end.
+pub(super) fn client(tls: ClientConfig, name: &str, tunnel: &Tunnel) -> Result<reqwest::Client, ApiError> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .resolve(name, tunnel.address())
@@ -174,27 +151,38 @@ fn client(tls: ClientConfig, name: &str, tunnel: &Tunnel) -> Result<reqwest::Cli
         .map_err(|error| ApiError::Credentials { what: "the TLS configuration", reason: chain(&error) })
 }
 
-fn tls(ca: &[u8], credentials: Option<&Credentials>) -> Result<ClientConfig, ApiError> {
-    let wrong = |what: &'static str, reason: String| ApiError::Credentials { what, reason };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(ca) {
-        let certificate = certificate.map_err(|error| wrong("the CA's certificate", error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong("the CA's certificate", error.to_string()))?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong("TLS", error.to_string()))?
-        .with_root_certificates(roots);
-    let Some(credentials) = credentials else {
-        return Ok(builder.with_no_client_auth());
-    };
+fn tls(ca: &[u8], credentials: &Credentials) -> Result<ClientConfig, ApiError> {
+    let builder = builder()?.with_root_certificates(roots(ca)?);
     let chain = CertificateDer::pem_slice_iter(&credentials.certificate)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| wrong("the client certificate", error.to_string()))?;
     let key = PrivateKeyDer::from_pem_slice(credentials.key.expose())
         .map_err(|error| wrong("the client key", error.to_string()))?;
     builder.with_client_auth_cert(chain, key).map_err(|error| wrong("the client certificate", error.to_string()))
+}
+
+pub(super) fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, ApiError> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong("TLS", error.to_string()))
+}
+
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// The certificates of a PEM file, as what others are signed by.
+pub(super) fn roots(ca: &[u8]) -> Result<RootCertStore, ApiError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(ca) {
+        let certificate = certificate.map_err(|error| wrong("the CA's certificate", error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong("the CA's certificate", error.to_string()))?;
+    }
+    Ok(roots)
+}
+
+pub(super) fn wrong(what: &'static str, reason: String) -> ApiError {
+    ApiError::Credentials { what, reason }
 }
 
 fn parse(body: &str) -> Result<Value, ApiError> {

@@ -3,10 +3,12 @@
 mod client;
 mod kubeconfig;
 mod manifest;
+mod probe;
 
 /// What kubeadm has the API server listen on unless it is told otherwise.
 pub const API_PORT: u16 = 6443;
 
-pub use client::{ApiClient, ApiError, http_status, root_ca};
+pub use client::{ApiClient, ApiError, root_ca};
 pub use kubeconfig::{Credentials, KubeconfigError};
 pub use manifest::{MANIFEST, secure_port};
+pub use probe::http_status;
