@@ -43,5 +43,5 @@ fn light_host_every_step_up_to_a_running_etcd() {
 
 #[test]
 fn kube_host_the_shipped_playbook() {
-    matrix(Scene::Kube, 750);
+    matrix(Scene::Kube, 2000);
 }
