@@ -71,6 +71,11 @@ impl Context<'_> {
         Ok(text.fill(self.values)?)
     }
 
+    /// Sees that the lock is still held, right before something is written that goes by no script, and so is not fenced.
+    pub(super) async fn still_holds(&self) -> Result<(), ActionError> {
+        Ok(self.target.heartbeat().await?)
+    }
+
     /// A certificate, key or kubeconfig of the target, kept in memory alone.
     pub(super) async fn read_secret(&self, path: &str) -> Result<Secret, ActionError> {
         let bytes = self.target.read_file(path, SECRET_LIMIT).await?.ok_or_else(|| ActionError::Unexpected {

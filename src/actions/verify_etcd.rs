@@ -82,6 +82,7 @@ impl Action for VerifyEtcd {
         let Self { port, tls, ca, certificate, key, .. } = self;
         let mut etcd = Access { port: *port, tls: *tls, ca, certificate, key }.open(cx).await?;
         cx.tell.note("writing a key and reading it back");
+        cx.still_holds().await?;
         write_and_read(&mut etcd.client, cx.run).await?;
         cx.tell.note("counting the snapshot's keys");
         self.compare(cx, &mut etcd.client).await

@@ -29,8 +29,20 @@ pub(crate) fn step_at_hand(site: &Site<'_>) -> String {
     step.unwrap_or_else(|| "before the first step".to_owned())
 }
 
+/// How often the run has begun a step.
+pub(crate) fn attempts(site: &Site<'_>, step: &str) -> usize {
+    let text = text(site);
+    let records = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    records.filter(|line| line["data"]["event"] == "step_started" && line["data"]["step"] == step).count()
+}
+
 pub(crate) fn is_finished(site: &Site<'_>, run_id: &str) -> bool {
     text_of(site, run_id).contains("\"ending\":\"restored\"")
+}
+
+/// Whether it is being undone, or was.
+pub(crate) fn is_turned(site: &Site<'_>, run_id: &str) -> bool {
+    text_of(site, run_id).contains("\"event\":\"rollback_started\"")
 }
 
 /// All of it; nothing when no run has begun.

@@ -1,6 +1,6 @@
 //! One trial from a fresh host to the verdict.
 
-use crate::journal::{is_finished, run_id};
+use crate::journal::{attempts, is_finished, is_turned, run_id};
 use crate::site::{Disks, Scene, Shared, Site, served};
 use crate::strike::{Struck, run, strike};
 use crate::support::{Lab, Ran};
@@ -62,7 +62,7 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
         };
     };
     step.clone_from(at);
-    left_well(trial, &struck)?;
+    left_well(site, trial, &struck)?;
     site.gate.disarm();
     if trial.fault == Fault::FullTarget {
         site.free();
@@ -73,23 +73,30 @@ fn conduct(site: &mut Site<'_>, trial: &Trial, step: &mut String) -> Judged<Way>
     let way = if ended { trial.then.way() } else { bring_to_end(site, trial, &struck)? };
     match trial.then {
         Then::Forward => restored(site, trial)?,
-        Then::Back => as_before(site)?,
+        Then::Back => as_before(site, trial)?,
     }
     Ok(way)
 }
 
 /// The struck process itself: what survives must, what cannot goes with the right code and words.
-fn left_well(trial: &Trial, struck: &Struck) -> Judged<()> {
+fn left_well(site: &Site<'_>, trial: &Trial, struck: &Struck) -> Judged<()> {
     let allowed: &[Option<i32>] = match trial.fault {
         Fault::Kill | Fault::KillTwice | Fault::ControllerOff => &[None],
         fault if fault.is_survived() => &[Some(0)],
-        Fault::TargetOff => &[Some(0), Some(3), Some(4), Some(5)],
+        Fault::TargetOff => &[Some(0), Some(3), Some(4), Some(5), Some(7)],
         Fault::FullTarget => &[Some(0), Some(3), Some(4), Some(5), Some(7)],
         // A run whose first record finds no space is not begun.
         Fault::FullController => &[Some(3), Some(4)],
         _ => &[Some(4)],
     };
-    if !allowed.contains(&struck.code) {
+    // Only a rollback leaves something to a person, what never began was not touched, and only a proof fails as one.
+    let out_of_place = match struck.code {
+        Some(5) => trial.during == During::Restore,
+        Some(3) => run_id(site).is_some(),
+        Some(7) => struck.step.as_deref().is_none_or(|step| !step.starts_with("verify-")),
+        _ => false,
+    };
+    if !allowed.contains(&struck.code) || out_of_place {
         return Err(format!("struck, drctl ended with {:?} instead of {allowed:?}: {}", struck.code, struck.stderr));
     }
     // (7: etcd died of it under the proof, and can only be seen to be gone.)
@@ -125,7 +132,8 @@ fn bring_to_end(site: &Site<'_>, trial: &Trial, struck: &Struck) -> Judged<Way> 
         (Then::Forward, _) if ended => Ok(Way::WentOn),
         (Then::Back, During::Rollback) if ended => Ok(Way::WentOn),
         (then, _) => {
-            expect(&drctl(site, &taking_up(site, then, &run_id)), &[0], "taking the run up")?;
+            let (command, code) = taking_up(site, trial, &run_id);
+            expect(&drctl(site, &command), &[code], "taking the run up")?;
             Ok(then.way())
         }
     }
@@ -140,52 +148,53 @@ impl Then {
     }
 }
 
-/// The command that goes on with a run.
-fn taking_up(site: &Site<'_>, then: Then, run_id: &str) -> Vec<String> {
-    let args: &[&str] = match then {
-        Then::Forward => &["resume", run_id],
-        Then::Back if is_finished(site, run_id) => &["rollback", run_id, "--yes", "--after-success"],
-        Then::Back => &["rollback", run_id, "--yes"],
+/// The command that goes on with a run, and how it ends: a rollback is gone on with by `resume` as well, to which nothing but a
+/// restored control plane is 0.
+fn taking_up(site: &Site<'_>, trial: &Trial, run_id: &str) -> (Vec<String>, i32) {
+    let (args, code): (&[&str], i32) = match trial.then {
+        Then::Forward => (&["resume", run_id], 0),
+        Then::Back if is_turned(site, run_id) && trial.at.is_odd() => (&["resume", run_id], 1),
+        Then::Back if is_finished(site, run_id) => (&["rollback", run_id, "--yes", "--after-success"], 0),
+        Then::Back => (&["rollback", run_id, "--yes"], 0),
     };
-    args.iter().map(|arg| (*arg).to_owned()).collect()
+    (args.iter().map(|arg| (*arg).to_owned()).collect(), code)
 }
 
-/// Kills the command that takes the run up as well, unless it ends before that point: then it answers yes.
+/// Kills the command that takes the run up as well, unless it comes to its end before that point: then it answers yes.
 fn kill_again(site: &mut Site<'_>, trial: &Trial) -> Judged<bool> {
     let (Some(run_id), At::Operation(number)) = (run_id(site), trial.at) else { return Ok(false) };
-    let at = At::Operation(2 + number * 5 % 13);
+    let counts = site.shared.counts;
+    let (operations, records) = match trial.then {
+        Then::Forward => (counts.operations, counts.records),
+        Then::Back => (counts.undo_operations, counts.undo_records),
+    };
+    // Each number of the first strike has another one here, through all that there are.
+    let at = match number % 3 {
+        0 => At::Record(1 + number * 5 % records),
+        _ => At::Operation(1 + number * 5 % operations),
+    };
     let again = Trial { at, when: [When::Before, When::After][number % 2], ..*trial };
-    let command = taking_up(site, trial.then, &run_id);
+    let (command, code) = taking_up(site, trial, &run_id);
     let struck = strike(site, &again, &command);
     site.gate.disarm();
-    if struck.step.is_some() || struck.code == Some(0) {
-        return Ok(struck.code == Some(0));
+    if struck.step.is_some() || struck.code == Some(code) {
+        return Ok(struck.code == Some(code));
     }
     Err(format!("{command:?} ended with {:?}: {}", struck.code, struck.stderr))
 }
 
 /// The state that an undisturbed run ends in.
 fn restored(site: &Site<'_>, trial: &Trial) -> Judged<()> {
-    let mut starts = site.starts();
-    starts.sort();
-    if trial.fault == Fault::TargetOff {
-        // What a power cut broke off is undone and begun again; a checkpoint is not.
-        starts.dedup();
-    }
-    let (expected, etcd) = match site.shared.scene {
-        Scene::Light => {
-            (vec!["change", "start-etcd"], site.shared.origin.as_ref().map(|origin| origin.contents.clone()))
-        }
-        Scene::Kube => (vec!["kubeadm-init"], None),
-    };
-    if starts != expected {
-        return Err(format!("commands were begun {starts:?}, expected {expected:?}"));
-    }
-    if let Some(contents) = etcd {
+    begun_once(site, trial, 1)?;
+    if let Some(origin) = &site.shared.origin {
         let found = served(&site.host);
-        if found != contents {
-            return Err(format!("etcd serves {found:?}, expected {contents:?}"));
+        if found != origin.contents {
+            return Err(format!("etcd serves {found:?}, expected {:?}", origin.contents));
         }
+    }
+    let odd = difference(&site.shared.left, &site.left());
+    if !odd.is_empty() {
+        return Err(format!("what is left is not what an undisturbed run leaves:{odd}"));
     }
     let wrong = site.host.sh(&expected_files(site.shared.scene));
     if !wrong.is_empty() {
@@ -194,13 +203,29 @@ fn restored(site: &Site<'_>, trial: &Trial) -> Judged<()> {
     Ok(())
 }
 
+/// Commands that must not be repeated were begun so often at least, and no more than once; where the target's power was cut,
+/// no more than once in each attempt: what a power cut broke off is undone and begun again, a checkpoint is not.
+fn begun_once(site: &Site<'_>, trial: &Trial, least: usize) -> Judged<()> {
+    let starts = site.starts();
+    let commands: &[&str] = match site.shared.scene {
+        Scene::Light => &["change", "start-etcd"],
+        Scene::Kube => &["kubeadm-init"],
+    };
+    for command in commands {
+        let count = starts.iter().filter(|start| start == command).count();
+        let most = if trial.fault == Fault::TargetOff { attempts(site, command) } else { 1 };
+        if count < least || count > most {
+            return Err(format!("`{command}` was begun {count} times, expected {least} to {most}"));
+        }
+    }
+    Ok(())
+}
+
 /// A script that says what is not as a finished run leaves it.
 fn expected_files(scene: Scene) -> String {
     let common = "is() { [ \"$2\" = \"$3\" ] || echo \"$1: $2 instead of $3\"; }
         at() { stat -c '%a %U:%G' -- \"$1\"; }
-        is ca.crt \"$(at /etc/kubernetes/pki/ca.crt)\" '644 root:root'
         is ca.key \"$(at /etc/kubernetes/pki/ca.key)\" '600 root:root'
-        is sa.key \"$(at /etc/kubernetes/pki/sa.key)\" '600 root:root'
         is etcd \"$(at /var/lib/etcd/member)\" '700 root:root'
         is left \"$(find / -xdev -name '.drctl-*.new*' -o -xdev -name '.drctl-*.undone')\" ''
         is holder \"$(ls /var/lib/drctl/holder 2>/dev/null)\" ''
@@ -219,7 +244,8 @@ fn expected_files(scene: Scene) -> String {
 }
 
 /// The tree as it was; nothing of drctl's is left but the lock's number. Undoing again changes nothing.
-fn as_before(site: &Site<'_>) -> Judged<()> {
+fn as_before(site: &Site<'_>, trial: &Trial) -> Judged<()> {
+    begun_once(site, trial, 0)?;
     same_tree(site)?;
     if let Some(run_id) = run_id(site) {
         let again = run(site, &["rollback", &run_id, "--yes"]);
@@ -230,18 +256,22 @@ fn as_before(site: &Site<'_>) -> Judged<()> {
 }
 
 fn same_tree(site: &Site<'_>) -> Judged<()> {
-    let after = site.tree();
-    let lines = |from: &str, other: &str, sign: char| {
-        let odd = from.lines().filter(|line| !other.lines().any(|same| same == *line));
-        odd.map(|line| format!("\n{sign} {line}")).collect::<String>()
-    };
-    let difference = lines(&site.before, &after, '-') + &lines(&after, &site.before, '+');
-    if !difference.is_empty() {
-        return Err(format!("the tree is not as before:{difference}"));
+    let odd = difference(&site.before, &site.tree());
+    if !odd.is_empty() {
+        return Err(format!("the tree is not as before:{odd}"));
     }
     let left = site.host.sh("find / -xdev -name '.drctl-*'; ls /var/lib/drctl 2>/dev/null | grep -vx -e epoch -e mutex
          pidof etcd; ls /root/etcd.enabled 2>/dev/null; true");
     if left.is_empty() { Ok(()) } else { Err(format!("left behind: {left}")) }
+}
+
+/// The lines that only one of them has.
+fn difference(expected: &str, found: &str) -> String {
+    let lines = |from: &str, other: &str, sign: char| {
+        let odd = from.lines().filter(|line| !other.lines().any(|same| same == *line));
+        odd.map(|line| format!("\n{sign} {line}")).collect::<String>()
+    };
+    lines(expected, found, '-') + &lines(found, expected, '+')
 }
 
 fn drctl(site: &Site<'_>, args: &[String]) -> Ran {

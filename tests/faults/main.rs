@@ -21,27 +21,36 @@ mod strike;
 mod table;
 mod trial;
 
+use pool::Choice;
 use site::Scene;
 
-/// Every n-th trial.
-fn every(default: usize) -> usize {
-    let given = std::env::var("DRCTL_MATRIX_EVERY").ok();
-    given.map_or(default, |every| every.parse().expect("DRCTL_MATRIX_EVERY is a number"))
+/// What the environment asks for.
+fn choice(default: Choice) -> Choice {
+    let given = |name: &str| std::env::var(name).ok();
+    if let Some(words) = given("DRCTL_MATRIX_ONLY") {
+        return Choice::Only(words);
+    }
+    let every = given("DRCTL_MATRIX_EVERY").map(|every| every.parse().expect("DRCTL_MATRIX_EVERY is a number"));
+    every.map_or(default, |every: usize| Choice::Every(every.max(1)))
 }
 
-fn matrix(scene: Scene, default: usize) {
-    let every = every(default).max(1);
-    let report = pool::run(scene, every);
+fn matrix(scene: Scene, default: Choice) {
+    let report = pool::run(scene, &choice(default));
     report.leave(scene.name());
     assert!(report.failures().is_empty(), "{report}");
+    // The last operations are not in every run: how often a job is asked for its end depends on the machine.
+    assert!(
+        report.struck() * 10 >= report.outcomes.len() * 9 && report.struck() > 0,
+        "too little was struck: {report}"
+    );
 }
 
 #[test]
 fn light_host_every_step_up_to_a_running_etcd() {
-    matrix(Scene::Light, 50);
+    matrix(Scene::Light, Choice::Every(50));
 }
 
 #[test]
 fn kube_host_the_shipped_playbook() {
-    matrix(Scene::Kube, 2000);
+    matrix(Scene::Kube, Choice::Few);
 }

@@ -14,16 +14,28 @@ use crate::support::Lab;
 use crate::table::Report;
 use crate::trial::Trial;
 
-/// Runs every n-th trial.
-pub(crate) fn run(scene: Scene, every: usize) -> Report {
+/// Which trials are run.
+#[derive(Debug, Clone)]
+pub(crate) enum Choice {
+    /// About every n-th.
+    Every(usize),
+    /// Those whose line has these words.
+    Only(String),
+    /// Those of [`Scene::few`].
+    Few,
+}
+
+/// Runs the chosen trials.
+pub(crate) fn run(scene: Scene, choice: &Choice) -> Report {
     let lab = Lab::new();
-    let shared = Shared::new(scene, &lab);
-    let counts = count(&shared, &lab);
+    let mut shared = Shared::new(scene, &lab);
+    (shared.counts, shared.left) = undisturbed_run(&shared, &lab);
+    let (shared, counts) = (&shared, shared.counts);
     let all = scene.trials(counts);
-    let only = std::env::var("DRCTL_MATRIX_ONLY").ok();
-    let is_meant = |number: usize, trial: &Trial| match &only {
-        Some(words) => trial.to_string().contains(words),
-        None => is_chosen(number, every),
+    let is_meant = |number: usize, trial: &Trial| match choice {
+        Choice::Every(every) => is_chosen(number, *every),
+        Choice::Only(words) => trial.to_string().contains(words),
+        Choice::Few => Scene::few(counts).contains(trial),
     };
     let chosen: Vec<Trial> =
         all.iter().copied().enumerate().filter(|(n, trial)| is_meant(*n, trial)).map(|(_, trial)| trial).collect();
@@ -37,7 +49,7 @@ pub(crate) fn run(scene: Scene, every: usize) -> Report {
             scope.spawn(|| {
                 let lab = Lab::new();
                 while let Some(trial) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = caught(&shared, &lab, *trial);
+                    let outcome = caught(shared, &lab, *trial);
                     if let Some(failure) = &outcome.failure {
                         eprintln!("FAILED {trial} (at {}): {failure}", outcome.step);
                     }
@@ -75,8 +87,8 @@ fn caught(shared: &Shared, lab: &Lab, trial: Trial) -> Outcome {
     })
 }
 
-/// Undisturbed: how many operations and records there are, there and back.
-fn count(shared: &Shared, lab: &Lab) -> Counts {
+/// How many operations and records there are, there and back; and what the restore left.
+fn undisturbed_run(shared: &Shared, lab: &Lab) -> (Counts, String) {
     let site = Site::new(shared, lab, Disks::Lasting);
     let mut counts = Counts::default();
     let args = site.restore();
@@ -87,11 +99,12 @@ fn count(shared: &Shared, lab: &Lab) -> Counts {
         }
     });
     site.gate.disarm();
+    let left = site.left();
     let undo = ["rollback", &lab.run_id(), "--after-success", "--yes"];
     (counts.undo_operations, counts.undo_records) = undisturbed(&site, &undo, |_| ());
     assert_eq!(site.tree(), site.before, "an undisturbed rollback");
     site.host.down();
-    counts
+    (counts, left)
 }
 
 /// Runs a command to its end; how many operations and records it had.

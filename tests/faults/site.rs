@@ -37,6 +37,9 @@ pub(crate) struct Shared {
     pub(crate) backup: PathBuf,
     /// The journal's preloaded library.
     pub(crate) journal: PathBuf,
+    /// What undisturbed runs were found to have, and what such a restore leaves.
+    pub(crate) counts: Counts,
+    pub(crate) left: String,
 }
 
 /// What becomes of what is written.
@@ -124,6 +127,18 @@ impl Scene {
         }
     }
 
+    /// Steps that speak through a tunnel, and the milliseconds after their beginning at which they are struck.
+    pub(crate) const fn tunnels(self) -> &'static [(&'static str, &'static [u64])] {
+        match self {
+            Self::Light => &[("etcd-up", &[0, 5]), ("verify-etcd", &[0, 2, 5, 10, 15, 20, 30, 50])],
+            Self::Kube => &[
+                ("verify-etcd", &[0, 10, 30]),
+                ("masterleases", &[0, 500, 5_000]),
+                ("verify-cluster", &[0, 100, 1_000, 4_000]),
+            ],
+        }
+    }
+
     /// All that the playbook may touch.
     pub(crate) const fn touched(self) -> &'static [&'static str] {
         match self {
@@ -147,7 +162,7 @@ impl Shared {
             .status()
             .expect("cc can be run");
         assert!(built.success(), "journal.c is compiled");
-        Self { scene, origin, backup: lab.backup(), journal }
+        Self { scene, origin, backup: lab.backup(), journal, counts: Counts::default(), left: String::new() }
     }
 }
 
@@ -192,6 +207,30 @@ impl<'a> Site<'a> {
                  find $root -type f -exec sha256sum {{}} +
              done | sort"
         ))
+    }
+
+    /// What a restore leaves: paths, types, modes and owners, and the bytes of what has the same ones each time.
+    pub(crate) fn left(&self) -> String {
+        let (roots, same) = match self.shared.scene {
+            Scene::Light => ("/etc/kubernetes /root/kept /root/uploaded", ""),
+            Scene::Kube => {
+                ("/etc/kubernetes", r"-path '*/pki/*' \( -name 'ca.*' -o -name 'sa.*' -o -name 'front-proxy-ca.*' \)")
+            }
+        };
+        // etcd makes its next log ahead of time, under a name of its own.
+        self.host.sh(&format!(
+            "cd /; {{
+                 find {roots} /var/lib/etcd ! -name '*.tmp' -printf '%p %y %m %U:%G %l\n'
+                 find {roots} -type f {same} -exec sha256sum {{}} +
+             }} | sort"
+        ))
+    }
+
+    /// Ends what sshd has for those who are connected.
+    pub(crate) fn close_connections(&self) {
+        self.host.sh("for p in $(pidof sshd); do
+                 [ \"$(cat /proc/$p/comm)\" != sshd ] || [ \"$(ps -o ppid= -p $p | tr -d ' ')\" = 1 ] || kill $p
+             done");
     }
 
     /// How often each command that must not be repeated was begun.

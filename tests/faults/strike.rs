@@ -1,5 +1,6 @@
 //! Runs a command of drctl and strikes it.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,34 @@ pub(crate) fn strike(site: &mut Site<'_>, trial: &Trial, args: &[String]) -> Str
     match trial.at {
         At::Operation(number) => at_operation(site, trial, number, args),
         At::Record(number) => at_record(site, trial, number, args),
+        At::Tunnel { step, after } => through_tunnel(site, trial, (step, after), args),
     }
+}
+
+/// Waits until the journal has the step's beginning, and then that long.
+fn through_tunnel(site: &Site<'_>, trial: &Trial, (step, after): (&str, Duration), args: &[String]) -> Struck {
+    let mut command = site.lab.command(&[&words(args)[..], &["--output", "json"]].concat());
+    let mut drctl = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("drctl can be run");
+    let mut lines = BufReader::new(drctl.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let has_begun = lines.any(|line| {
+        let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+        line["kind"] == "record" && line["data"]["event"] == "step_kept" && line["data"]["step"] == step
+    });
+    // Somebody must read on, or drctl would wait for that.
+    let rest = std::thread::spawn(move || lines.for_each(drop));
+    std::thread::sleep(after);
+    let reached = has_begun && drctl.try_wait().expect("drctl is a child").is_none();
+    if reached {
+        match trial.fault {
+            Fault::Kill => drctl.kill().expect("drctl can be killed"),
+            Fault::Cut => site.close_connections(),
+            Fault::TargetOff => site.reboot(),
+            fault => unreachable!("{fault} does not strike here"),
+        }
+    }
+    let ran = finish(drctl);
+    rest.join().expect("its output is read to the end");
+    Struck { code: ran.code, stderr: ran.stderr, step: reached.then(|| step.to_owned()) }
 }
 
 fn at_record(site: &Site<'_>, trial: &Trial, number: usize, args: &[String]) -> Struck {

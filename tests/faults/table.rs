@@ -38,6 +38,15 @@ impl Report {
         self.outcomes.iter().filter(|outcome| outcome.failure.is_some()).collect()
     }
 
+    /// How many trials came as far as their strike.
+    pub(crate) fn struck(&self) -> usize {
+        self.struck_ones().count()
+    }
+
+    fn struck_ones(&self) -> impl Iterator<Item = &Outcome> {
+        self.outcomes.iter().filter(|outcome| outcome.way != Way::NotReached || outcome.failure.is_some())
+    }
+
     /// Leaves the table as `target/matrix/NAME.txt`, and prints it.
     pub(crate) fn leave(&self, name: &str) {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/matrix");
@@ -49,9 +58,7 @@ impl Report {
     /// How many came through and how many there were, by step and fault.
     fn cells(&self) -> BTreeMap<(&'static str, &str), Row> {
         let mut rows: BTreeMap<_, Row> = BTreeMap::new();
-        for outcome in
-            self.outcomes.iter().filter(|outcome| outcome.way != Way::NotReached || outcome.failure.is_some())
-        {
+        for outcome in self.struck_ones() {
             let during = match outcome.trial.during {
                 During::Restore => "restore",
                 During::Rollback => "rollback",
@@ -98,8 +105,7 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
         }
-        let struck =
-            self.outcomes.iter().filter(|outcome| outcome.way != Way::NotReached || outcome.failure.is_some()).count();
+        let struck = self.struck();
         let failures = self.failures();
         writeln!(
             f,

@@ -1,6 +1,7 @@
 //! What is struck, where and how, and how the run is then brought to its end.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::site::{Counts, Scene};
 
@@ -28,6 +29,11 @@ pub(crate) enum During {
 pub(crate) enum At {
     Operation(usize),
     Record(usize),
+    /// So long after a step has begun that speaks through a tunnel: what it asks there is no operation that a gate counts.
+    Tunnel {
+        step: &'static str,
+        after: Duration,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +75,15 @@ pub(crate) enum Then {
     Back,
 }
 
+impl At {
+    pub(crate) fn is_odd(self) -> bool {
+        match self {
+            Self::Operation(number) | Self::Record(number) => number % 2 == 1,
+            Self::Tunnel { .. } => false,
+        }
+    }
+}
+
 impl Fault {
     /// Whether the struck process must come through by itself.
     pub(crate) fn is_survived(self) -> bool {
@@ -91,8 +106,27 @@ impl Scene {
                 }));
             }
         }
+        trials.extend(self.tunnels().iter().flat_map(|(step, moments)| {
+            moments.iter().flat_map(|after| through_tunnel(step, Duration::from_millis(*after)))
+        }));
         trials
     }
+
+    /// The gate's trials of a scene of which each takes a minute.
+    pub(crate) fn few(counts: Counts) -> [Trial; 2] {
+        let (during, then) = (During::Restore, Then::Forward);
+        let at = At::Operation(counts.kubeadm + 1);
+        let killed = Trial { during, at, when: When::After, fault: Fault::Kill, then };
+        let off = Trial { fault: Fault::TargetOff, then: Then::Back, ..killed };
+        [killed, off]
+    }
+}
+
+/// All strikes at one moment of a step that speaks through a tunnel.
+fn through_tunnel(step: &'static str, after: Duration) -> impl Iterator<Item = Trial> {
+    let (at, during, when) = (At::Tunnel { step, after }, During::Restore, When::Before);
+    let faults = [Fault::Kill, Fault::Cut, Fault::TargetOff].into_iter();
+    faults.flat_map(move |fault| ends(during).iter().map(move |then| Trial { during, at, when, fault, then: *then }))
 }
 
 fn strikes(at: At) -> Vec<(Fault, When)> {
@@ -125,6 +159,7 @@ fn strikes(at: At) -> Vec<(Fault, When)> {
                 (Fault::FullController, Torn),
             ]
         }
+        At::Tunnel { .. } => Vec::new(),
     }
 }
 
@@ -142,15 +177,16 @@ impl fmt::Display for Trial {
             During::Restore => "restore",
             During::Rollback => "rollback",
         };
-        let (kind, number) = match self.at {
-            At::Operation(number) => ("operation", number),
-            At::Record(number) => ("record", number),
-        };
         let then = match self.then {
             Then::Forward => "forward",
             Then::Back => "back",
         };
-        write!(f, "{during} {kind} {number} {:?} {}, then {then}", self.when, self.fault)
+        match self.at {
+            At::Operation(number) => write!(f, "{during} operation {number} {:?}", self.when)?,
+            At::Record(number) => write!(f, "{during} record {number} {:?}", self.when)?,
+            At::Tunnel { step, after } => write!(f, "{during} {step} after {after:?}")?,
+        }
+        write!(f, " {}, then {then}", self.fault)
     }
 }
 

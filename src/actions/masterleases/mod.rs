@@ -94,6 +94,7 @@ impl Action for Masterleases {
             match next(&entries, own.as_deref(), used, begun.elapsed()) {
                 Next::Done => return Ok(Outcome::Done(outputs(cx, &entries, &removed))),
                 Next::Remove(orphans) => {
+                    cx.still_holds().await?;
                     for orphan in orphans {
                         if remove(&mut etcd.client, orphan).await? {
                             removed.push(orphan.clone());

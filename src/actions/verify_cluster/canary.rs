@@ -22,6 +22,7 @@ pub(super) async fn prove(proof: &Proof<'_>) -> Result<String, ActionError> {
     let name = name(proof.cx.run);
     let canary = Canary { api: &proof.api, path: format!("/api/v1/namespaces/{name}") };
     proof.cx.tell.note("making a canary namespace");
+    proof.cx.still_holds().await?;
     wait(proof.until, || async { Ok(done("making the canary namespace", canary.make(&name).await)) }).await?;
     proof.cx.tell.note("waiting until controllers fill the canary namespace");
     canary.becomes(proof.until, Shown::is_filled, "no controller has filled the canary namespace").await?;
