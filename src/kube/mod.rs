@@ -4,6 +4,8 @@ mod client;
 mod kubeconfig;
 mod manifest;
 mod probe;
+#[cfg(test)]
+pub(crate) mod stand_in;
 
 /// What kubeadm has the API server listen on unless it is told otherwise.
 pub const API_PORT: u16 = 6443;
