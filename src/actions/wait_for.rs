@@ -29,7 +29,8 @@ use crate::text::{Text, Values};
 pub(super) struct WaitFor {
     /// `host:port`, seen from the target.
     tcp: Option<Text>,
-    /// An `http://` or `https://` URL, seen from the target; a certificate must be signed by the cluster's CA.
+    /// An `http://` or `https://` URL, seen from the target; a certificate must be signed by the cluster's CA, and be for the
+    /// URL's host. On the target's loopback one for the name `kubernetes` is as good, which every API server's is for.
     http: Option<Text>,
     /// A command line for the target's `sh`.
     command: Option<Text>,

@@ -13,4 +13,4 @@ pub const API_PORT: u16 = 6443;
 pub use client::{ApiClient, ApiError, root_ca};
 pub use kubeconfig::{Credentials, KubeconfigError};
 pub use manifest::{MANIFEST, secure_port};
-pub use probe::http_status;
+pub use probe::{asked_at, http_status};
