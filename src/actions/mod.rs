@@ -29,6 +29,7 @@ use thiserror::Error;
 
 pub use context::{Context, PlanContext, Tell};
 pub use kind::{Declared, Kind};
+pub(crate) use kubeadm_init::api_port;
 
 use crate::target::{Keep, TargetError};
 use crate::text::{NoValue, Text, Values};

@@ -1,8 +1,7 @@
 //! Is the target reachable, in time, and free for us?
 
 use super::{Look, TargetLook};
-use crate::actions::Finding;
-use crate::kube::API_PORT;
+use crate::actions::{Finding, api_port};
 use crate::report::human_seconds;
 use crate::target::{PathKind, PathState};
 
@@ -65,7 +64,7 @@ fn forwarding(look: &Look, target: &TargetLook) -> Option<Finding> {
         ),
         format!(
             "`AllowTcpForwarding local` in the target's sshd_config, or `PermitOpen 127.0.0.1:{} 127.0.0.1:2379`, is enough",
-            api_port(look)
+            api_port(&look.inventory, look.claims())
         ),
     ))
 }
@@ -86,13 +85,8 @@ fn clock(look: &Look, target: &TargetLook) -> Finding {
     )
 }
 
-/// Where the API server listened, and will again.
-fn api_port(look: &Look) -> u16 {
-    look.claims().and_then(|claims| claims.api_port).unwrap_or(API_PORT)
-}
-
 fn ports(look: &Look, target: &TargetLook) -> Vec<Finding> {
-    let taken: Vec<String> = [(api_port(look), "kube-apiserver")]
+    let taken: Vec<String> = [(api_port(&look.inventory, look.claims()), "kube-apiserver")]
         .iter()
         .chain(&PORTS)
         .filter(|(port, _)| target.facts.listening.contains(port))

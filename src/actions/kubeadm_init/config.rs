@@ -105,6 +105,13 @@ pub(super) fn components(origin: Origin, claims: Option<&Claims>) -> Vec<(Compon
     vec![(Component::Kubelet, &claims.kubelet_configuration), (Component::KubeProxy, &claims.kube_proxy_configuration)]
 }
 
+/// The port that the API server will listen on. Only the inventory has documents that name one.
+pub(crate) fn api_port(inventory: &Inventory, claims: Option<&Claims>) -> u16 {
+    // What cannot be read there is told by the step's check.
+    let documents = given(inventory).ok().flatten().and_then(|text| Documents::read(&text).ok()).unwrap_or_default();
+    documents.api_port(claims.and_then(|claims| claims.api_port))
+}
+
 fn given(inventory: &Inventory) -> Result<Option<String>, String> {
     let cluster = &inventory.cluster;
     if let Some(inline) = &cluster.kubeadm_config_inline {
