@@ -10,7 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::api::{self, admin_conf, failed, text_at};
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use super::{
+    Action, ActionError, Context, Declared, Description, Finding, Loopback, Outcome, PlanContext, SetAside, Verdict,
+};
 use crate::engine::chain;
 use crate::kube::{ApiClient, ApiError};
 use crate::snapshot::kubernetes::uid;
@@ -50,13 +52,16 @@ const PAGE: usize = 500;
 impl Declared for VerifyObjects {
     const NAME: &'static str = "verify_objects";
     const OUTPUTS: &'static [&'static str] = &["objects", "resources", "passing", "unserved", "without_uid"];
-    const TUNNELS: bool = true;
 }
 
 #[async_trait]
 impl Action for VerifyObjects {
     fn texts(&self) -> Vec<&Text> {
         vec![&self.kubeconfig]
+    }
+
+    fn tunnels_to(&self, cx: &PlanContext<'_>) -> Option<Loopback> {
+        Some(Loopback::port(cx.api_port()))
     }
 
     fn describe(&self, _: &PlanContext<'_>) -> Description {
