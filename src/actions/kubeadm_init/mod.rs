@@ -126,7 +126,7 @@ impl Action for KubeadmInit {
         let local = |reason: String| ActionError::Local { what: "read kubeadm's configuration".to_owned(), reason };
         let claims = &cx.snapshot.claims;
         let config = Config::of(cx.inventory, self.held(claims), Some(cx.facts)).map_err(local)?;
-        let config = config.complete(&node, Some(claims), cx.facts);
+        let config = config.complete(&node, Some(claims), cx.facts, self.controllers);
         let place = Place { to: format!("{}/kubeadm.yaml", cx.target.run_folder()), mode: 0o600, owner: Owner::root() };
         cx.target.place(Payload::Bytes(config.text.as_bytes()), &place, &|_, _| ()).await?;
         let command = self.script(cx, &place.to, config.origin)?;
