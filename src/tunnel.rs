@@ -3,7 +3,7 @@
 //! For clients that want an address to connect to (etcd's, the API server's). Whoever else is on
 //! the controller can connect too, but what lies behind asks for a client certificate.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::io::copy_bidirectional;
@@ -11,6 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::transport::{Transport, TransportError};
+
+/// Whether it is the host itself that is meant, whatever its addresses are.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
 
 /// An open tunnel; closed when dropped.
 #[derive(Debug)]

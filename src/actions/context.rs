@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::ActionError;
+use super::{ActionError, api_port};
 use crate::inventory::{Inventory, PkiFiles, Secret};
 use crate::sources::Chosen;
 use crate::target::{Facts, Target};
@@ -27,6 +27,13 @@ pub struct PlanContext<'a> {
     pub pki: &'a PkiFiles,
     /// What names stand for so far; outputs of steps are not among them.
     pub values: &'a Values,
+}
+
+impl PlanContext<'_> {
+    /// The port that the target's API server will listen on.
+    pub(super) fn api_port(&self) -> u16 {
+        api_port(self.inventory, self.snapshot.map(|chosen| &chosen.claims))
+    }
 }
 
 /// What a running step has.

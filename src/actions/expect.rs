@@ -7,7 +7,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::api::{self, Seen, admin_conf, failed, wait};
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use super::{
+    Action, ActionError, Context, Declared, Description, Finding, Loopback, Outcome, PlanContext, SetAside, Verdict,
+};
 use crate::kube::ApiClient;
 use crate::target::quote;
 use crate::text::{Text, Values};
@@ -43,7 +45,6 @@ pub(super) struct Expect {
 impl Declared for Expect {
     const NAME: &'static str = "expect";
     const OUTPUTS: &'static [&'static str] = &["seen"];
-    const TUNNELS: bool = true;
 }
 
 const ONE: &str = "exactly one of `command` and `object` must be given, and `at` and `equals` together with `object`";
@@ -60,6 +61,10 @@ impl Action for Expect {
     fn texts(&self) -> Vec<&Text> {
         let optional = [&self.command, &self.object, &self.at, &self.equals].into_iter().flatten();
         optional.chain([&self.kubeconfig]).collect()
+    }
+
+    fn tunnels_to(&self, cx: &PlanContext<'_>) -> Option<Loopback> {
+        self.object.as_ref().map(|_| Loopback::port(cx.api_port()))
     }
 
     fn describe(&self, _: &PlanContext<'_>) -> Description {

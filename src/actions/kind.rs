@@ -11,8 +11,6 @@ pub trait Declared: Action + DeserializeOwned + JsonSchema + 'static {
     const NAME: &'static str;
     /// What later steps may refer to as `${step.<name>.<output>}`.
     const OUTPUTS: &'static [&'static str];
-    /// Whether it reaches ports of the target's own loopback through SSH.
-    const TUNNELS: bool = false;
 }
 
 /// An entry of [`super::KINDS`].
@@ -22,8 +20,6 @@ pub struct Kind {
     pub name: &'static str,
     /// What later steps may refer to.
     pub outputs: &'static [&'static str],
-    /// Whether it reaches ports of the target's own loopback through SSH.
-    pub tunnels: bool,
     /// Reads its parameters; errors carry spans of the playbook.
     pub read: fn(toml::de::ValueDeserializer<'_>) -> Result<Box<dyn Action>, toml::de::Error>,
     /// The JSON schema of its parameters; its description is the action's documentation.
@@ -36,7 +32,6 @@ impl Kind {
         Self {
             name: A::NAME,
             outputs: A::OUTPUTS,
-            tunnels: A::TUNNELS,
             read: |value| Ok(Box::new(A::deserialize(value)?)),
             schema: |generator| A::json_schema(generator),
         }

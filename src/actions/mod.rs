@@ -11,6 +11,7 @@ mod fence;
 mod fetch_snapshot;
 mod kind;
 mod kubeadm_init;
+mod loopback;
 mod masterleases;
 mod mode;
 mod place_file;
@@ -29,6 +30,8 @@ use thiserror::Error;
 
 pub use context::{Context, PlanContext, Tell};
 pub use kind::{Declared, Kind};
+pub(crate) use kubeadm_init::api_port;
+pub use loopback::Loopback;
 
 use crate::target::{Keep, TargetError};
 use crate::text::{NoValue, Text, Values};
@@ -64,6 +67,11 @@ pub trait Action: Debug + Send + Sync {
     /// Whether it takes a file of the PKI, besides those that its texts name.
     fn takes_pki(&self) -> bool {
         false
+    }
+
+    /// The port of the target's own loopback that it reaches through SSH, as far as that is known before the run.
+    fn tunnels_to(&self, _: &PlanContext<'_>) -> Option<Loopback> {
+        None
     }
 
     /// What it would do, for the plan: one line, and what a person should know besides.

@@ -10,7 +10,9 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::etcd::{self, Access, failed};
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use super::{
+    Action, ActionError, Context, Declared, Description, Finding, Loopback, Outcome, PlanContext, SetAside, Verdict,
+};
 use crate::engine::chain;
 use crate::snapshot::Keyspace;
 use crate::snapshot::object::{Object, resource};
@@ -57,13 +59,16 @@ const OWN: &[u8] = b"drctl/";
 impl Declared for VerifyData {
     const NAME: &'static str = "verify_data";
     const OUTPUTS: &'static [&'static str] = &["keys", "resources", "expired", "digest"];
-    const TUNNELS: bool = true;
 }
 
 #[async_trait]
 impl Action for VerifyData {
     fn texts(&self) -> Vec<&Text> {
         vec![&self.ca, &self.certificate, &self.key]
+    }
+
+    fn tunnels_to(&self, _: &PlanContext<'_>) -> Option<Loopback> {
+        Some(Loopback::port(self.port))
     }
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::etcd::{self, Access, failed};
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use super::{
+    Action, ActionError, Context, Declared, Description, Finding, Loopback, Outcome, PlanContext, SetAside, Verdict,
+};
 use crate::text::{Text, Values};
 
 /// Writes a key to the restored etcd, reads it back, and compares revision and keys with the snapshot.
@@ -52,13 +54,16 @@ const PAGE: i64 = 5_000;
 impl Declared for VerifyEtcd {
     const NAME: &'static str = "verify_etcd";
     const OUTPUTS: &'static [&'static str] = &["revision", "keys", "kept"];
-    const TUNNELS: bool = true;
 }
 
 #[async_trait]
 impl Action for VerifyEtcd {
     fn texts(&self) -> Vec<&Text> {
         vec![&self.ca, &self.certificate, &self.key]
+    }
+
+    fn tunnels_to(&self, _: &PlanContext<'_>) -> Option<Loopback> {
+        Some(Loopback::port(self.port))
     }
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {

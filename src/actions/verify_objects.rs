@@ -10,7 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::api::{self, admin_conf, failed, text_at};
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use super::{
+    Action, ActionError, Context, Declared, Description, Finding, Loopback, Outcome, PlanContext, SetAside, Verdict,
+};
 use crate::engine::chain;
 use crate::kube::{ApiClient, ApiError};
 use crate::snapshot::kubernetes::uid;
@@ -50,13 +52,16 @@ const PAGE: usize = 500;
 impl Declared for VerifyObjects {
     const NAME: &'static str = "verify_objects";
     const OUTPUTS: &'static [&'static str] = &["objects", "resources", "passing", "unserved", "without_uid"];
-    const TUNNELS: bool = true;
 }
 
 #[async_trait]
 impl Action for VerifyObjects {
     fn texts(&self) -> Vec<&Text> {
         vec![&self.kubeconfig]
+    }
+
+    fn tunnels_to(&self, cx: &PlanContext<'_>) -> Option<Loopback> {
+        Some(Loopback::port(cx.api_port()))
     }
 
     fn describe(&self, _: &PlanContext<'_>) -> Description {
@@ -226,12 +231,20 @@ async fn resources(api: &ApiClient) -> Result<Vec<Resource>, ActionError> {
     for group in items(&ask("/apis").await?, "groups") {
         for version in items(group, "versions") {
             let path = format!("/apis/{}", text_at(version, "/groupVersion"));
-            // An aggregated API whose server is a pod is not there yet, and none of its objects are in etcd.
-            let Ok(listed) = api.get(&path).await else { continue };
-            add(&mut found, &text_at(group, "/name"), &path, &listed);
+            match api.get(&path).await {
+                Ok(listed) => add(&mut found, &text_at(group, "/name"), &path, &listed),
+                Err(error) if is_nobodys(&error) => {}
+                Err(error) => return Err(failed("listing objects", &error)),
+            }
         }
     }
     Ok(found)
+}
+
+/// Of an aggregated API whose server is a pod that is not there yet none of the objects are in etcd. Whoever gives no answer
+/// at all may serve some of them, and those would be told as served by nobody.
+fn is_nobodys(error: &ApiError) -> bool {
+    matches!(error, ApiError::Refused { status: 404 | 503, .. })
 }
 
 /// Adds what a version has.
@@ -272,6 +285,31 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::kube::stand_in::stand_in;
+
+    #[tokio::test]
+    async fn only_a_version_that_nobody_serves_is_left_out() {
+        let found = async |status: u16| {
+            let group = json!({"name": "example.com", "versions": [{"groupVersion": "example.com/v1"}]});
+            let api = stand_in(move |_, path| match path {
+                "/api/v1" => (200, json!({"resources": []})),
+                "/apis" => (200, json!({"groups": [group]})),
+                _ => (status, json!({"message": "said so"})),
+            });
+            resources(&api.await).await
+        };
+        for status in [404, 503] {
+            assert_eq!(found(status).await.unwrap(), [], "{status}");
+        }
+        for status in [429, 500] {
+            assert_eq!(
+                found(status).await.unwrap_err().to_string(),
+                format!(
+                    "listing objects failed: the API server answered {status} to GET /apis/example.com/v1: said so"
+                )
+            );
+        }
+    }
 
     fn discovered() -> Vec<Resource> {
         let mut found = Vec::new();

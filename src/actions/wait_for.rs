@@ -7,9 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use super::{
+    Action, ActionError, Context, Declared, Description, Finding, Loopback, Outcome, PlanContext, SetAside, Verdict,
+};
 use crate::inventory::Span;
-use crate::kube::http_status;
+use crate::kube::{asked_at, http_status};
 use crate::target::quote;
 use crate::text::{Text, Values};
 
@@ -29,7 +31,8 @@ use crate::text::{Text, Values};
 pub(super) struct WaitFor {
     /// `host:port`, seen from the target.
     tcp: Option<Text>,
-    /// An `http://` or `https://` URL, seen from the target; a certificate must be signed by the cluster's CA.
+    /// An `http://` or `https://` URL, seen from the target; a certificate must be signed by the cluster's CA, and be for the
+    /// URL's host. On the target's loopback one for the name `kubernetes` is as good, which every API server's is for.
     http: Option<Text>,
     /// A command line for the target's `sh`.
     command: Option<Text>,
@@ -45,7 +48,6 @@ fn one_second() -> Span {
 impl Declared for WaitFor {
     const NAME: &'static str = "wait_for";
     const OUTPUTS: &'static [&'static str] = &[];
-    const TUNNELS: bool = true;
 }
 
 /// What is waited for.
@@ -83,6 +85,22 @@ const ONE: &str = "exactly one of `tcp`, `http` and `command` must be given";
 impl Action for WaitFor {
     fn texts(&self) -> Vec<&Text> {
         [&self.tcp, &self.http, &self.command].into_iter().flatten().collect()
+    }
+
+    /// What an earlier step has yet to say cannot be tried before.
+    fn tunnels_to(&self, cx: &PlanContext<'_>) -> Option<Loopback> {
+        match self.sign()? {
+            Sign::Tcp(address) => {
+                let address = address.fill(cx.values).ok()?;
+                let (host, port) = host_and_port(&address)?;
+                Loopback::at(host, port)
+            }
+            Sign::Http(url) => {
+                let (host, port) = asked_at(&url.fill(cx.values).ok()?)?;
+                Loopback::at(&host, port)
+            }
+            Sign::Command(_) => None,
+        }
     }
 
     fn describe(&self, _: &PlanContext<'_>) -> Description {
@@ -145,12 +163,16 @@ impl Action for WaitFor {
 async fn tcp(cx: &Context<'_>, address: &str) -> Result<Option<String>, ActionError> {
     let wrong =
         || ActionError::Failed { what: format!("waiting for `{address}`"), reason: "it is no `host:port`".to_owned() };
-    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
-    let port = port.parse().map_err(|_| wrong())?;
-    match cx.target.transport().open_tcp(host.trim_matches(['[', ']']), port).await {
+    let (host, port) = host_and_port(address).ok_or_else(wrong)?;
+    match cx.target.transport().open_tcp(host, port).await {
         Ok(_) => Ok(None),
         Err(error) => Ok(Some(error.to_string())),
     }
+}
+
+fn host_and_port(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    Some((host.trim_matches(['[', ']']), port.parse().ok()?))
 }
 
 async fn command(cx: &Context<'_>, line: &str) -> Result<Option<String>, ActionError> {
@@ -160,4 +182,25 @@ async fn command(cx: &Context<'_>, line: &str) -> Result<Option<String>, ActionE
     }
     let said = String::from_utf8_lossy(&reply.stdout);
     Ok(Some(format!("exit status {}: {}", reply.status, said.lines().last().unwrap_or_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::tests::look;
+
+    #[test]
+    fn only_what_leads_to_the_loopback_needs_a_tunnel_there() {
+        let tunnel = |sign: &str| {
+            let look = look(&format!("[[step]]\nname = 'a'\naction = 'wait_for'\n{sign}\n"));
+            let to = look.playbook.steps[0].action.tunnels_to(&look.plan_context());
+            to.map_or_else(|| "none".to_owned(), |to| to.to_string())
+        };
+        assert_eq!(tunnel("tcp = '127.0.0.1:2379'"), "127.0.0.1:2379");
+        assert_eq!(tunnel("tcp = '[::1]:2379'"), "[::1]:2379");
+        assert_eq!(tunnel("http = 'https://localhost:6443/readyz'"), "localhost:6443");
+        assert_eq!(tunnel("http = 'http://127.0.0.1/'"), "127.0.0.1:80");
+        for elsewhere in ["tcp = '${inventory.cluster.endpoint}'", "http = 'https://10.0.0.1/'", "command = 'true'"] {
+            assert_eq!(tunnel(elsewhere), "none", "{elsewhere}");
+        }
+    }
 }

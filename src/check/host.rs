@@ -1,8 +1,8 @@
 //! Is the target reachable, in time, and free for us?
 
 use super::{Look, TargetLook};
-use crate::actions::Finding;
-use crate::kube::API_PORT;
+use crate::actions::{Finding, Loopback, api_port};
+use crate::playbook::Step;
 use crate::report::human_seconds;
 use crate::target::{PathKind, PathState};
 
@@ -55,8 +55,10 @@ fn lacks(target: &TargetLook) -> Option<Finding> {
 
 /// Told before anything is restored that could then not be proved.
 fn forwarding(look: &Look, target: &TargetLook) -> Option<Finding> {
-    let reason = target.forwards_not.as_ref()?;
-    let step = look.steps_to_run().find(|step| step.kind.tunnels)?;
+    let cx = look.plan_context();
+    let reason = |step: &Step| target.forbidden.get(&step.action.tunnels_to(&cx)?);
+    let (step, reason) = look.steps_to_run().find_map(|step| Some((step, reason(step)?)))?;
+    let needed: Vec<String> = look.tunnels().iter().map(Loopback::to_string).collect();
     Some(Finding::error(
         "no-forwarding",
         format!(
@@ -64,8 +66,8 @@ fn forwarding(look: &Look, target: &TargetLook) -> Option<Finding> {
             step.name
         ),
         format!(
-            "`AllowTcpForwarding local` in the target's sshd_config, or `PermitOpen 127.0.0.1:{} 127.0.0.1:2379`, is enough",
-            api_port(look)
+            "`AllowTcpForwarding local` in the target's sshd_config is enough; where it has a `PermitOpen`, that must name {}",
+            needed.join(" ")
         ),
     ))
 }
@@ -86,13 +88,8 @@ fn clock(look: &Look, target: &TargetLook) -> Finding {
     )
 }
 
-/// Where the API server listened, and will again.
-fn api_port(look: &Look) -> u16 {
-    look.claims().and_then(|claims| claims.api_port).unwrap_or(API_PORT)
-}
-
 fn ports(look: &Look, target: &TargetLook) -> Vec<Finding> {
-    let taken: Vec<String> = [(api_port(look), "kube-apiserver")]
+    let taken: Vec<String> = [(api_port(&look.inventory, look.claims()), "kube-apiserver")]
         .iter()
         .chain(&PORTS)
         .filter(|(port, _)| target.facts.listening.contains(port))

@@ -1,25 +1,31 @@
 //! Asks everybody once: the sources, the files of the PKI, the target, the control-plane address.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use tokio::time::timeout;
 
+use crate::actions::Loopback;
 use crate::engine::{Listener, chain};
 use crate::event::Live;
 use crate::inventory::{Inventory, ListenFrom, PkiFiles, Secret};
-use crate::kube::API_PORT;
 use crate::pki_set::{self, encryption};
 use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError, Unpack};
 use crate::target::{Facts, Heard, Holder, Target, TargetError, listen};
 use crate::text::Values;
-use crate::transport::{Ssh, Transport};
+use crate::transport::{Ssh, Transport, TransportError};
 
 /// What a playbook usually changes, and drctl's own folder.
 pub const PATHS: &[&str] =
     &[crate::target::HOME, "/etc/kubernetes", "/etc/kubernetes/pki", "/var/lib/etcd", "/var/lib/kubelet"];
+
+/// How long a tunnel of a step is tried: who forbids it says so at once.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Contents by kubeadm's names, or why a file could not be read.
 pub type PkiContents = Vec<(String, Result<Secret, String>)>;
@@ -69,8 +75,8 @@ pub struct TargetLook {
     pub skew: f64,
     /// Who holds the target, and whether that one is live, when somebody does.
     pub holder: Option<(Holder, bool)>,
-    /// Why its SSH server forwards no connections to its own loopback, when it does not.
-    pub forwards_not: Option<String>,
+    /// What steps would reach of its loopback and its SSH server forbids, with its words.
+    pub forbidden: BTreeMap<Loopback, String>,
 }
 
 /// An address of the old control plane, and what was heard there.
@@ -109,7 +115,27 @@ pub async fn look(
     if let Ok(target) = &target {
         values.extend(target.facts.values());
     }
-    Look { inventory, playbook, values, snapshot, pki, pki_contents, target, answers, purpose, now: Timestamp::now() }
+    let now = Timestamp::now();
+    let mut look = Look { inventory, playbook, values, snapshot, pki, pki_contents, target, answers, purpose, now };
+    // Which port is the API server's only the snapshot tells.
+    let forbidden = forbidden(&look).await;
+    if let Ok(target) = &mut look.target {
+        target.forbidden = forbidden;
+    }
+    look
+}
+
+/// Where the steps' tunnels will lead: that nothing listens there yet is no matter.
+async fn forbidden(look: &Look) -> BTreeMap<Loopback, String> {
+    let Ok(TargetLook { target, .. }) = &look.target else { return BTreeMap::new() };
+    let transport = target.transport();
+    let tried = look.tunnels().into_iter().map(async |to| {
+        let opened = timeout(PATIENCE, transport.open_tcp(&to.host, to.port)).await;
+        // A link that was lost says nothing of what is allowed.
+        let Ok(Err(error @ TransportError::Forward { tried: false, .. })) = opened else { return None };
+        Some((to, error.to_string()))
+    });
+    join_all(tried).await.into_iter().flatten().collect()
 }
 
 /// The set, wherever it is, and the contents of its files by their names.
@@ -137,12 +163,7 @@ async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, 
     // It was read at some time between: what a slow target needs to answer is no fault of its clock.
     let skew = facts.clock - facts.clock.clamp(before, after.max(before));
     let holder = target.holder().await?;
-    // Where the proofs will reach the API server: that nothing listens there yet is no matter.
-    let forwards_not = match listen(&format!("127.0.0.1:{API_PORT}"), Some(target.transport().as_ref())).await {
-        Heard::Unasked(reason) => Some(reason),
-        Heard::Answer | Heard::Silence => None,
-    };
-    Ok(TargetLook { skew, facts: Arc::new(facts), target: Arc::new(target), holder, forwards_not })
+    Ok(TargetLook { skew, facts: Arc::new(facts), target: Arc::new(target), holder, forbidden: BTreeMap::new() })
 }
 
 async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<TargetLook, TargetError>, Vec<Answer>) {

@@ -26,7 +26,9 @@ pub use look::{Answer, Look, PATHS, PkiContents, Purpose, TargetLook, look};
 pub(crate) use look::{read_files, read_pki};
 pub(crate) use pki::{Seen, judge as judge_pki};
 
-use crate::actions::{Finding, PlanContext, Severity};
+use std::collections::BTreeSet;
+
+use crate::actions::{Finding, Loopback, PlanContext, Severity};
 use crate::playbook::{Prospect, Step};
 use crate::snapshot::Claims;
 
@@ -114,6 +116,12 @@ impl Look {
             pki: &self.pki,
             values: &self.values,
         }
+    }
+
+    /// Where the steps to run reach through SSH on the target's own loopback.
+    fn tunnels(&self) -> BTreeSet<Loopback> {
+        let cx = self.plan_context();
+        self.steps_to_run().filter_map(|step| step.action.tunnels_to(&cx)).collect()
     }
 
     /// The steps that will run, and those that may: what an earlier step puts out decides amid the run.

@@ -77,6 +77,27 @@ async fn a_step_that_may_run_is_checked_and_one_that_will_not_is_not() {
     ");
 }
 
+#[test]
+fn what_steps_reach_through_ssh_is_known_before_the_run() {
+    let tunnels = |actions: &[&str]| {
+        let step = |(at, action): (usize, &&str)| format!("[[step]]\nname = 'a{at}'\naction = {action}\n");
+        let steps: String = actions.iter().enumerate().map(step).collect();
+        look(&steps).tunnels().iter().map(Loopback::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let object = "'expect'\nobject = '/api/v1/namespaces/shop'";
+    assert_eq!(tunnels(&["'verify_etcd'", "'verify_data'", object]), "127.0.0.1:2379 127.0.0.1:6443");
+    assert_eq!(tunnels(&["'verify_etcd'\nport = 4001"]), "127.0.0.1:4001");
+    assert_eq!(tunnels(&["'verify_cluster'\nwhen = 'pki.sa.key'", "'verify_objects'"]), "127.0.0.1:6443");
+    assert_eq!(
+        tunnels(&[
+            "'expect'\ncommand = 'true'",
+            "'wait_for'\ncommand = 'true'",
+            "'verify_cluster'\nwhen = 'pki.sa.key'"
+        ]),
+        ""
+    );
+}
+
 #[tokio::test]
 async fn a_name_without_a_value_is_told_before_the_run() {
     let command = |name: &str, when: &str, keys: &str| {

@@ -20,7 +20,7 @@ use crate::tunnel::Tunnel;
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// A name that every API server's certificate carries, whatever its addresses are.
-const NAME: &str = "kubernetes";
+pub(super) const NAME: &str = "kubernetes";
 
 /// A request that was not answered as asked.
 #[derive(Debug, Error)]

@@ -4,6 +4,8 @@ mod client;
 mod kubeconfig;
 mod manifest;
 mod probe;
+#[cfg(test)]
+pub(crate) mod stand_in;
 
 /// What kubeadm has the API server listen on unless it is told otherwise.
 pub const API_PORT: u16 = 6443;
@@ -11,4 +13,4 @@ pub const API_PORT: u16 = 6443;
 pub use client::{ApiClient, ApiError, root_ca};
 pub use kubeconfig::{Credentials, KubeconfigError};
 pub use manifest::{MANIFEST, secure_port};
-pub use probe::http_status;
+pub use probe::{asked_at, http_status};

@@ -10,11 +10,11 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use url::{Host, Position, Url};
 
-use super::client::{builder, client, provider, roots, wrong};
+use super::client::{NAME, builder, client, provider, roots, wrong};
 use super::{ApiError, root_ca};
 use crate::actions::Context;
 use crate::engine::chain;
-use crate::tunnel::Tunnel;
+use crate::tunnel::{Tunnel, is_loopback};
 
 /// Asks a URL as the target sees it; `Err` says what came instead of a good answer.
 pub async fn http_status(cx: &Context<'_>, url: &str) -> Result<(), String> {
@@ -30,7 +30,12 @@ pub async fn http_status(cx: &Context<'_>, url: &str) -> Result<(), String> {
     if status.is_success() || status.is_redirection() { Ok(()) } else { Err(format!("{url} answered {status}")) }
 }
 
-/// Where the URL leads to; an IPv6 address without its brackets.
+/// The host and port that a URL leads to; an IPv6 address without its brackets.
+#[must_use]
+pub fn asked_at(url: &str) -> Option<(String, u16)> {
+    address(&Url::parse(url).ok()?)
+}
+
 fn address(url: &Url) -> Option<(String, u16)> {
     let host = match url.host()? {
         Host::Domain(name) => name.to_owned(),
@@ -54,10 +59,12 @@ fn tls(ca: &[u8], host: &str) -> Result<ClientConfig, ApiError> {
     Ok(builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-/// Verifies as usual, but for the host that is meant, whatever address led to it.
+/// Verifies as usual, but for the host that is meant, whatever address led to it. kubeadm makes no API server's certificate for
+/// a loopback address: there it is known by its name as well.
 #[derive(Debug)]
 struct OfHost {
     host: ServerName<'static>,
+    or: Option<ServerName<'static>>,
     verifier: Arc<WebPkiServerVerifier>,
 }
 
@@ -72,7 +79,9 @@ impl OfHost {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(ca)?), provider())
             .build()
             .map_err(|error| wrong("the CA's certificate", error.to_string()))?;
-        Ok(Self { host: name, verifier })
+        let or = is_loopback(host).then(|| ServerName::try_from(NAME)).transpose();
+        let or = or.map_err(|error| wrong("the API server's name", error.to_string()))?;
+        Ok(Self { host: name, or, verifier })
     }
 }
 
@@ -85,7 +94,8 @@ impl ServerCertVerifier for OfHost {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verifier.verify_server_cert(certificate, intermediates, &self.host, ocsp, now)
+        let verify = |name| self.verifier.verify_server_cert(certificate, intermediates, name, ocsp, now);
+        verify(&self.host).or_else(|error| self.or.as_ref().and_then(|name| verify(name).ok()).ok_or(error))
     }
 
     fn verify_tls12_signature(
@@ -117,27 +127,29 @@ mod tests {
 
     use super::*;
 
-    /// A CA, and a certificate of it for an address and a name.
-    fn certificates() -> (String, CertificateDer<'static>) {
+    /// A CA, and a certificate of it for these.
+    fn certificates(names: &[&str]) -> (String, CertificateDer<'static>) {
         let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let mut ca = CertificateParams::new([]).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = ca.self_signed(&ca_key).unwrap().pem();
-        let params =
-            CertificateParams::new(["10.0.0.1".to_owned(), "fd00::1".to_owned(), "api.test".to_owned()]).unwrap();
+        let params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         let signed = params.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
         (pem, signed.der().clone())
     }
 
+    /// Whether a certificate for these is good for a URL.
+    fn is_good(names: &[&str], url: &str) -> bool {
+        let (ca, certificate) = certificates(names);
+        let tunnel = ServerName::try_from("127.0.0.1").unwrap();
+        let (host, _) = asked_at(url).unwrap();
+        let of_host = OfHost::new(ca.as_bytes(), &host).unwrap();
+        of_host.verify_server_cert(&certificate, &[], &tunnel, &[], UnixTime::now()).is_ok()
+    }
+
     #[test]
     fn a_certificate_is_for_the_host_that_is_meant_not_for_the_tunnel() {
-        let (ca, certificate) = certificates();
-        let tunnel = ServerName::try_from("127.0.0.1").unwrap();
-        let verify = |url: &str| {
-            let (host, _) = address(&Url::parse(url).unwrap()).unwrap();
-            let of_host = OfHost::new(ca.as_bytes(), &host).unwrap();
-            of_host.verify_server_cert(&certificate, &[], &tunnel, &[], UnixTime::now()).is_ok()
-        };
+        let verify = |url: &str| is_good(&["10.0.0.1", "fd00::1", "api.test"], url);
         for url in ["https://10.0.0.1:6443/", "https://[fd00::1]:6443/", "https://api.test/"] {
             assert!(verify(url), "{url}");
         }
@@ -147,10 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn on_the_loopback_the_api_server_is_known_by_its_name() {
+        for url in ["https://127.0.0.1:6443/", "https://[::1]:6443/", "https://localhost:6443/"] {
+            assert!(is_good(&["kubernetes", "10.0.0.1"], url), "{url}");
+            assert!(!is_good(&["other.test", "10.0.0.1"], url), "{url}");
+        }
+        assert!(is_good(&["127.0.0.1"], "https://127.0.0.1:2379/"), "by its own address, as ever");
+        assert!(!is_good(&["kubernetes"], "https://10.0.0.1:6443/"));
+    }
+
+    #[test]
     fn a_url_leads_to_a_host_and_a_port() {
-        let of = |url: &str| address(&Url::parse(url).unwrap());
-        assert_eq!(of("https://[fd00::1]/healthz"), Some(("fd00::1".to_owned(), 443)));
-        assert_eq!(of("http://10.0.0.1:8080"), Some(("10.0.0.1".to_owned(), 8080)));
-        assert_eq!(of("unix:/run/socket"), None);
+        assert_eq!(asked_at("https://[fd00::1]/healthz"), Some(("fd00::1".to_owned(), 443)));
+        assert_eq!(asked_at("http://10.0.0.1:8080"), Some(("10.0.0.1".to_owned(), 8080)));
+        assert_eq!(asked_at("unix:/run/socket"), None);
     }
 }

@@ -215,16 +215,17 @@ fn an_old_control_plane_that_nobody_could_ask() {
 
 /// The proofs at the end need it.
 #[test]
-fn a_server_that_forwards_nothing() {
+fn a_server_that_does_not_forward_all_that_steps_need() {
     let lab = Lab::new();
-    let sshd = lab.write("sshd.conf", "AllowTcpForwarding no\n");
+    let sshd = lab.write("sshd.conf", "PermitOpen 127.0.0.1:2379\n");
     let host = lab.host("target", "light", ADDRESS, &["--sshd-config", &sshd]);
     let mut site = Site::new(&lab, &host);
     site.playbook += "\n[[step]]\nname = \"etcd-up\"\naction = \"wait_for\"\ntcp = \"127.0.0.1:2379\"\n";
+    site.playbook += "\n[[step]]\nname = \"api-up\"\naction = \"wait_for\"\nhttp = \"https://localhost:6443/readyz\"\n";
     assert_snapshot!(site.refusal(3), @r#"
     [time] reading the snapshots, the certificate authorities and the target
-      ERROR step `etcd-up` reaches the target's loopback through SSH, which its server does not allow: could not reach 127.0.0.1:6443 through 10.77.0.10: the server forbids it [no-forwarding]
-            -> `AllowTcpForwarding local` in the target's sshd_config, or `PermitOpen 127.0.0.1:6443 127.0.0.1:2379`, is enough
+      ERROR step `api-up` reaches the target's loopback through SSH, which its server does not allow: could not reach localhost:6443 through 10.77.0.10: the server forbids it [no-forwarding]
+            -> `AllowTcpForwarding local` in the target's sshd_config is enough; where it has a `PermitOpen`, that must name 127.0.0.1:2379 localhost:6443
     error: 1 error; the target was not touched: no-forwarding
       help: what to do is said with each of them
     "#);

@@ -37,7 +37,7 @@ impl KubeadmInit {
         let fits = kubeadm.as_ref().is_none_or(|finding| finding.severity != Severity::Error);
         findings.extend(kubeadm);
         if let Some(target) = cx.target.filter(|_| fits) {
-            findings.extend(ask(target, facts, config.complete(&node, claims, facts), claims).await);
+            findings.extend(ask(target, facts, config.complete(&node, claims, facts, self.controllers), claims).await);
         }
         findings
     }

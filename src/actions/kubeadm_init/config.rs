@@ -49,11 +49,17 @@ impl Origin {
     }
 }
 
+/// The first format that has time limits in it.
+const V1BETA4: &str = "kubeadm.k8s.io/v1beta4";
+/// How long kubeadm waits for an API server that starts. Where the phase that does so is skipped, the phases after it wait as
+/// long as for any other request, which by default is a minute.
+const API_SERVER_START: &str = "4m0s";
+
 /// The format of documents that a kubeadm reads, where no configuration has one already: the newest that it knows. All of
 /// them have what drctl writes in the same form; each is gone after some versions.
 fn format_of(kubeadm: Option<(u32, u32)>) -> &'static str {
     match kubeadm {
-        Some(version) if version >= (1, 31) => "kubeadm.k8s.io/v1beta4",
+        Some(version) if version >= (1, 31) => V1BETA4,
         Some(version) if version >= (1, 22) => "kubeadm.k8s.io/v1beta3",
         Some(_) | None => "kubeadm.k8s.io/v1beta2",
     }
@@ -69,10 +75,10 @@ impl Config {
     }
 
     /// The same with the node, unless it says itself which node is meant, and with what kubeadm would overwrite otherwise.
-    pub(super) fn complete(mut self, node: &Node, claims: Option<&Claims>, facts: &Facts) -> Self {
+    pub(super) fn complete(mut self, node: &Node, claims: Option<&Claims>, facts: &Facts, controllers: bool) -> Self {
         if !self.documents.has("InitConfiguration") {
             let format = self.documents.version().unwrap_or_else(|| format_of(versions::of_kubeadm(facts)));
-            self.append(&init_configuration(format, node, claims));
+            self.append(&init_configuration(format, node, claims, controllers));
         }
         for (_, component) in components(self.origin, claims) {
             if let ComponentConfiguration::Yaml(yaml) = component {
@@ -105,6 +111,13 @@ pub(super) fn components(origin: Origin, claims: Option<&Claims>) -> Vec<(Compon
     vec![(Component::Kubelet, &claims.kubelet_configuration), (Component::KubeProxy, &claims.kube_proxy_configuration)]
 }
 
+/// The port that the API server will listen on. Only the inventory has documents that name one.
+pub(crate) fn api_port(inventory: &Inventory, claims: Option<&Claims>) -> u16 {
+    // What cannot be read there is told by the step's check.
+    let documents = given(inventory).ok().flatten().and_then(|text| Documents::read(&text).ok()).unwrap_or_default();
+    documents.api_port(claims.and_then(|claims| claims.api_port))
+}
+
 fn given(inventory: &Inventory) -> Result<Option<String>, String> {
     let cluster = &inventory.cluster;
     if let Some(inline) = &cluster.kubeadm_config_inline {
@@ -128,7 +141,7 @@ fn defaults(inventory: &Inventory, facts: Option<&Facts>) -> String {
 }
 
 /// JSON is YAML. With no `taints` at all kubeadm adds its own, even when the operator had removed them.
-fn init_configuration(format: &str, node: &Node, claims: Option<&Claims>) -> String {
+fn init_configuration(format: &str, node: &Node, claims: Option<&Claims>, controllers: bool) -> String {
     let before = claims.and_then(|claims| claims.nodes.iter().find(|known| known.name == node.name));
     let mut init = json!({
         "apiVersion": format,
@@ -139,6 +152,9 @@ fn init_configuration(format: &str, node: &Node, claims: Option<&Claims>) -> Str
     // No ClusterConfiguration has it, and nodes and load balancers lead there.
     if let Some(port) = claims.and_then(|claims| claims.api_port) {
         init["localAPIEndpoint"]["bindPort"] = json!(port);
+    }
+    if !controllers && format == V1BETA4 {
+        init["timeouts"] = json!({"kubernetesAPICall": API_SERVER_START});
     }
     if let Some(before) = before.filter(|before| before.control_plane) {
         let taints: Vec<_> = before.taints.iter().filter_map(|taint| taint_of(taint)).collect();
@@ -166,7 +182,7 @@ mod tests {
     use crate::target::Tool;
 
     fn init(node: &Node, claims: &Claims) -> serde_json::Value {
-        serde_json::from_str(&init_configuration(format_of(None), node, Some(claims))).unwrap()
+        serde_json::from_str(&init_configuration(format_of(None), node, Some(claims), true)).unwrap()
     }
 
     #[test]
@@ -195,6 +211,18 @@ mod tests {
             json!({"advertiseAddress": "10.0.0.1"}),
             "the port is kubeadm's to choose"
         );
+    }
+
+    #[test]
+    fn without_controllers_the_api_server_has_as_long_to_start() {
+        let node = Node { name: "m".to_owned(), address: "10.0.0.1".to_owned() };
+        let timeouts = |format: &str, controllers: bool| {
+            let text = init_configuration(format, &node, None, controllers);
+            serde_json::from_str::<serde_json::Value>(&text).unwrap()["timeouts"].clone()
+        };
+        assert_eq!(timeouts("kubeadm.k8s.io/v1beta4", false), json!({"kubernetesAPICall": "4m0s"}));
+        assert!(timeouts("kubeadm.k8s.io/v1beta4", true).is_null());
+        assert!(timeouts("kubeadm.k8s.io/v1beta3", false).is_null(), "it has no such limits");
     }
 
     fn with_kubeadm(version: &str) -> Facts {
@@ -241,7 +269,7 @@ mod tests {
         let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n";
         let complete = |origin: Origin, claims: &Claims| {
             let config = Config { text: text.to_owned(), documents: Documents::read(text).unwrap(), origin };
-            config.complete(&node, Some(claims), &Facts::bare()).text
+            config.complete(&node, Some(claims), &Facts::bare(), true).text
         };
         let given = complete(Origin::Snapshot, &claims);
         insta::assert_snapshot!(given, @r#"
@@ -273,11 +301,11 @@ mod tests {
             documents: Documents::read(text).unwrap(),
             origin: Origin::Inventory,
         };
-        let added = config(text).complete(&node, None, &Facts::bare());
+        let added = config(text).complete(&node, None, &Facts::bare(), true);
         let read = Documents::read(&added.text).unwrap();
         assert_eq!(read.version(), Some("kubeadm.k8s.io/v1beta3"));
         assert_eq!((read.node_name.as_deref(), read.advertise_address.as_deref()), (Some("m"), Some("10.0.0.1")));
         let named = format!("{text}---\napiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n");
-        assert_eq!(config(&named).complete(&node, None, &Facts::bare()).text, named);
+        assert_eq!(config(&named).complete(&node, None, &Facts::bare(), true).text, named);
     }
 }

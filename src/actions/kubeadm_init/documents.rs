@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::kube::API_PORT;
+
 /// kubeadm's configuration documents, read together. What is unset is kubeadm's to choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Documents {
@@ -13,6 +15,8 @@ pub(super) struct Documents {
     pub(super) node_name: Option<String>,
     /// `localAPIEndpoint.advertiseAddress`.
     pub(super) advertise_address: Option<String>,
+    /// `localAPIEndpoint.bindPort`.
+    pub(super) bind_port: Option<u16>,
     /// `certificatesDir`.
     pub(super) certificates_dir: Option<String>,
     /// `etcd.local.dataDir`.
@@ -45,6 +49,7 @@ struct NodeRegistration {
 #[serde(default, rename_all = "camelCase")]
 struct LocalApiEndpoint {
     advertise_address: Option<String>,
+    bind_port: Option<u16>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,6 +97,7 @@ impl Documents {
         self.kubernetes_version = said(document.kubernetes_version).or(self.kubernetes_version.take());
         self.node_name = said(document.node_registration.name).or(self.node_name.take());
         self.advertise_address = said(document.local_api_endpoint.advertise_address).or(self.advertise_address.take());
+        self.bind_port = document.local_api_endpoint.bind_port.filter(|port| *port != 0).or(self.bind_port);
         self.certificates_dir = said(document.certificates_dir).or(self.certificates_dir.take());
         let etcd = document.etcd;
         let data_dir = said(etcd.local.and_then(|local| local.data_dir)).or(said(etcd.data_dir));
@@ -99,6 +105,12 @@ impl Documents {
         let endpoints = Some(etcd.endpoints).filter(|endpoints| !endpoints.is_empty());
         let external = etcd.external.map(|etcd| etcd.endpoints).or(endpoints);
         self.external_etcd = external.or(self.external_etcd.take());
+    }
+
+    /// The port that the API server will listen on: without an `InitConfiguration` the one that it had `before`, which is added.
+    pub(super) fn api_port(&self, before: Option<u16>) -> u16 {
+        let said = if self.has("InitConfiguration") { self.bind_port } else { before };
+        said.unwrap_or(API_PORT)
     }
 
     /// Whether there is a document of this kind.
@@ -122,16 +134,30 @@ mod tests {
         let text = "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\nkubernetesVersion: v1.28.3\n\
                     certificatesDir: /etc/kubernetes/ssl\netcd:\n  local:\n    dataDir: /data\n\
                     ---\napiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\nnodeRegistration:\n  name: cp-1\n\
-                    localAPIEndpoint:\n  advertiseAddress: 10.0.0.1\n---\napiVersion: kubelet.config.k8s.io/v1beta1\n\
+                    localAPIEndpoint:\n  advertiseAddress: 10.0.0.1\n  bindPort: 8443\n---\napiVersion: kubelet.config.k8s.io/v1beta1\n\
                     kind: KubeletConfiguration\n";
         let read = Documents::read(text).unwrap();
         assert_eq!(read.version(), Some("kubeadm.k8s.io/v1beta3"));
         assert!(read.has("InitConfiguration") && read.has("KubeletConfiguration") && !read.has("JoinConfiguration"));
         assert_eq!(read.kubernetes_version.as_deref(), Some("v1.28.3"));
         assert_eq!((read.node_name.as_deref(), read.advertise_address.as_deref()), (Some("cp-1"), Some("10.0.0.1")));
+        assert_eq!(read.bind_port, Some(8443));
         assert_eq!(read.certificates_dir.as_deref(), Some("/etc/kubernetes/ssl"));
         assert_eq!(read.etcd_data_dir.as_deref(), Some("/data"));
         assert_eq!(read.external_etcd, None);
+    }
+
+    #[test]
+    fn the_port_is_the_init_configurations_else_the_one_before() {
+        let of = |yaml: &str, before| {
+            Documents::read(&format!("apiVersion: kubeadm.k8s.io/v1beta3\n{yaml}")).unwrap().api_port(before)
+        };
+        let init = "kind: InitConfiguration\nlocalAPIEndpoint:\n  bindPort: ";
+        assert_eq!(of(&format!("{init}7443\n"), Some(8443)), 7443);
+        assert_eq!(of(&format!("{init}0\n"), Some(8443)), 6443, "kubeadm's own");
+        assert_eq!(of("kind: InitConfiguration\n", Some(8443)), 6443, "kubeadm's own");
+        assert_eq!(of("kind: ClusterConfiguration\n", Some(8443)), 8443, "which is added");
+        assert_eq!(of("kind: ClusterConfiguration\n", None), 6443);
     }
 
     #[test]

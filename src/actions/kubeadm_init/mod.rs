@@ -16,6 +16,7 @@ use crate::kube::{API_PORT, secure_port};
 use crate::snapshot::{Claims, ComponentConfiguration};
 use crate::target::{APPLY, Job, KUBELET_BEFORE, Keep, Owner, Payload, Place, quote};
 use crate::text::{Text, Values};
+pub(crate) use config::api_port;
 use config::{Component, Config, Origin, components};
 
 /// Runs `kubeadm init` with the cluster's own configuration, as a job that outlives the connection.
@@ -92,10 +93,7 @@ impl Action for KubeadmInit {
         if let Some(node) = node {
             details.push(format!("as node {} at {}", node.name, node.address));
         }
-        let port = claims.filter(|_| origin != Origin::Inventory).and_then(|claims| claims.api_port);
-        if let Some(port) = port.filter(|port| *port != API_PORT) {
-            details.push(format!("with the API server on port {port}, as the snapshot has it"));
-        }
+        details.extend(port_in_words(cx.api_port(), claims.and_then(|claims| claims.api_port)));
         Description {
             summary: format!("run `kubeadm init --ignore-preflight-errors={}`", self.ignore_preflight_errors.join(",")),
             details,
@@ -128,7 +126,7 @@ impl Action for KubeadmInit {
         let local = |reason: String| ActionError::Local { what: "read kubeadm's configuration".to_owned(), reason };
         let claims = &cx.snapshot.claims;
         let config = Config::of(cx.inventory, self.held(claims), Some(cx.facts)).map_err(local)?;
-        let config = config.complete(&node, Some(claims), cx.facts);
+        let config = config.complete(&node, Some(claims), cx.facts, self.controllers);
         let place = Place { to: format!("{}/kubeadm.yaml", cx.target.run_folder()), mode: 0o600, owner: Owner::root() };
         cx.target.place(Payload::Bytes(config.text.as_bytes()), &place, &|_, _| ()).await?;
         let command = self.script(cx, &place.to, config.origin)?;
@@ -211,6 +209,18 @@ impl KubeadmInit {
     }
 }
 
+/// Where the API server will listen, when that is not where everybody looks for it.
+fn port_in_words(port: u16, before: Option<u16>) -> Option<String> {
+    match before {
+        Some(before) if before != port => {
+            Some(format!("with the API server on port {port}; the snapshot's listened on {before}"))
+        }
+        Some(_) if port != API_PORT => Some(format!("with the API server on port {port}, as the snapshot has it")),
+        None if port != API_PORT => Some(format!("with the API server on port {port}, as the inventory has it")),
+        _ => None,
+    }
+}
+
 /// How a component will be other than a configuration in the snapshot would make it.
 fn otherwise(whose: Component, said: &ComponentConfiguration) -> Option<String> {
     let name = match whose {
@@ -266,6 +276,15 @@ mod tests {
         ] {
             assert!(of(said.clone(), origin).is_empty(), "{said:?} {origin:?}");
         }
+    }
+
+    #[test]
+    fn the_plan_tells_an_unusual_port_and_another_than_before() {
+        let of = |port, before| port_in_words(port, before).unwrap_or_default();
+        assert_eq!(of(8443, Some(8443)), "with the API server on port 8443, as the snapshot has it");
+        assert_eq!(of(8443, None), "with the API server on port 8443, as the inventory has it");
+        assert_eq!(of(6443, Some(8443)), "with the API server on port 6443; the snapshot's listened on 8443");
+        assert_eq!((of(6443, Some(6443)), of(6443, None)), (String::new(), String::new()));
     }
 
     #[test]

@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::control_plane::Node;
 use super::etcd::{self, Access, failed};
-use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
+use super::{
+    Action, ActionError, Context, Declared, Description, Finding, Loopback, Outcome, PlanContext, SetAside, Verdict,
+};
 use crate::text::{Text, Values};
 use standing::{Entry, Next, Standing, addresses, next};
 
@@ -53,13 +55,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 impl Declared for Masterleases {
     const NAME: &'static str = "masterleases";
     const OUTPUTS: &'static [&'static str] = &["live", "expired", "removed", "left"];
-    const TUNNELS: bool = true;
 }
 
 #[async_trait]
 impl Action for Masterleases {
     fn texts(&self) -> Vec<&Text> {
         vec![&self.ca, &self.certificate, &self.key]
+    }
+
+    fn tunnels_to(&self, _: &PlanContext<'_>) -> Option<Loopback> {
+        Some(Loopback::port(self.port))
     }
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {

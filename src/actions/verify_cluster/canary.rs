@@ -14,6 +14,8 @@ const MADE_BY_CONTROLLER: &str = "serviceaccounts/default";
 /// What the namespace controller says when it cannot learn what a namespace may hold: a group is served by pods, and they
 /// are not back.
 const NOT_DISCOVERED: &str = "NamespaceDeletionDiscoveryFailure";
+/// What is said while nobody does.
+const NOT_FILLED: &str = "no controller has filled the canary namespace";
 /// How long a namespace that was emptied is given to go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -25,7 +27,7 @@ pub(super) async fn prove(proof: &Proof<'_>) -> Result<String, ActionError> {
     proof.cx.still_holds().await?;
     wait(proof.until, || async { Ok(done("making the canary namespace", canary.make(&name).await)) }).await?;
     proof.cx.tell.note("waiting until controllers fill the canary namespace");
-    canary.becomes(proof.until, Shown::is_filled, "no controller has filled the canary namespace").await?;
+    canary.filled(proof.until, &name).await?;
     wait(proof.until, || async { Ok(done("deleting the canary namespace", canary.api.delete(&canary.path).await)) })
         .await?;
     proof.cx.tell.note("waiting until controllers empty the canary namespace");
@@ -60,6 +62,21 @@ impl Canary<'_> {
             "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "drctl"}},
         });
         self.api.create("/api/v1/namespaces", &namespace).await
+    }
+
+    /// Until it is filled. One that was on its way out was found as if it were made, and is made again once it has gone.
+    async fn filled(&self, until: Instant, name: &str) -> Result<(), ActionError> {
+        wait(until, || async {
+            let shown = match self.look().await {
+                Ok(shown) if shown.is_filled() => return Ok(Seen::Yes(())),
+                Ok(shown) if shown.is_gone() => self.make(name).await,
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+            let otherwise = shown.map_or_else(|error| error.to_string(), |()| NOT_FILLED.to_owned());
+            Ok(Seen::NotYet(otherwise))
+        })
+        .await
     }
 
     async fn becomes(&self, until: Instant, so: fn(&Shown) -> bool, otherwise: &str) -> Result<Shown, ActionError> {
@@ -123,9 +140,13 @@ fn name(run: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use std::time::Duration;
 
-    use super::{Shown, name};
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+
+    use super::{Canary, Shown, name};
+    use crate::kube::stand_in::stand_in;
 
     fn shown(phase: Option<&str>, discovery: Option<&str>, has_account: bool) -> Shown {
         let condition = |status| json!({"type": "NamespaceDeletionDiscoveryFailure", "status": status, "message": "m"});
@@ -150,6 +171,25 @@ mod tests {
         ] {
             assert_eq!(shown.is_emptied(), emptied, "{:?}, account: {}", shown.namespace, shown.has_account);
         }
+    }
+
+    /// An earlier attempt's goes between the first look at it and the next, and takes its name until then.
+    #[tokio::test]
+    async fn one_that_was_still_going_is_made_again() {
+        let mut posts = 0;
+        let api = stand_in(move |method, path| {
+            posts += u32::from(method == "POST");
+            match (method, path) {
+                ("POST", "/api/v1/namespaces") => (if posts == 1 { 409 } else { 201 }, json!({})),
+                ("GET", "/api/v1/namespaces/drctl-a") if posts == 2 => (200, json!({"status": {"phase": "Active"}})),
+                ("GET", "/api/v1/namespaces/drctl-a/serviceaccounts/default") if posts == 2 => (200, json!({})),
+                _ => (404, json!({"message": "not found"})),
+            }
+        });
+        let api = api.await;
+        let canary = Canary { api: &api, path: "/api/v1/namespaces/drctl-a".to_owned() };
+        canary.make("drctl-a").await.unwrap();
+        canary.filled(Instant::now() + Duration::from_secs(20), "drctl-a").await.unwrap();
     }
 
     #[test]

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::api::{self, PAUSE, Seen, admin_conf, failed, text_at, unexpected, wait};
 use super::{
-    Action, ActionError, Context, Declared, Description, Finding, NOT_TRIED, Outcome, PlanContext, SetAside, Verdict,
+    Action, ActionError, Context, Declared, Description, Finding, Loopback, NOT_TRIED, Outcome, PlanContext, SetAside,
+    Verdict,
 };
 use crate::inventory::Secret;
 use crate::kube::{ApiClient, Credentials};
@@ -62,13 +63,16 @@ impl Declared for VerifyCluster {
         "nodes_back",
         "nodes_missing",
     ];
-    const TUNNELS: bool = true;
 }
 
 #[async_trait]
 impl Action for VerifyCluster {
     fn texts(&self) -> Vec<&Text> {
         vec![&self.kubeconfig]
+    }
+
+    fn tunnels_to(&self, cx: &PlanContext<'_>) -> Option<Loopback> {
+        Some(Loopback::port(cx.api_port()))
     }
 
     fn describe(&self, cx: &PlanContext<'_>) -> Description {
