@@ -213,6 +213,23 @@ fn an_old_control_plane_that_nobody_could_ask() {
     assert!(said.contains(expected) && said.contains("--accept old-control-plane-unheard"), "{said}");
 }
 
+const FENCE: &str = "name = \"fence\"\n\n[[step]]\nname = \"fence\"\naction = \"fence\"\nquiet_for = \"0s\"\n";
+
+/// What is only a warning where a command fences is accepted for the step that listens afterwards.
+#[test]
+fn an_answer_that_was_accepted_and_a_fencing_command() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", "10.77.0.11", &[]);
+    let old = lab.host("old", "light", ADDRESS, &[]);
+    listen(&old, 6443);
+    let mut site = Site::new(&lab, &host);
+    site.playbook = FENCE.to_owned();
+    site.fencing = "[fencing]\ncommand = [\"true\"]\n".to_owned();
+    site.arg("--accept=old-control-plane-answers");
+    let told = site.run().expect(0).stderr;
+    assert!(told.contains("something answers at 10.77.0.10:6443, as was accepted when the run began"), "{told}");
+}
+
 /// The proofs at the end need it.
 #[test]
 fn a_server_that_forwards_nothing() {
