@@ -15,7 +15,7 @@ use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError, Unpack};
 use crate::target::{Facts, Heard, Holder, Target, TargetError, listen};
 use crate::text::Values;
-use crate::transport::{Ssh, Transport};
+use crate::transport::Ssh;
 
 /// What a playbook usually changes, and drctl's own folder.
 pub const PATHS: &[&str] =
@@ -138,7 +138,7 @@ async fn look_at_target(inventory: &Inventory, run: &str) -> Result<TargetLook, 
     let skew = facts.clock - facts.clock.clamp(before, after.max(before));
     let holder = target.holder().await?;
     // Where the proofs will reach the API server: that nothing listens there yet is no matter.
-    let forwards_not = match listen(&format!("127.0.0.1:{API_PORT}"), Some(target.transport().as_ref())).await {
+    let forwards_not = match listen(&format!("127.0.0.1:{API_PORT}"), Some(&target)).await? {
         Heard::Unasked(reason) => Some(reason),
         Heard::Answer | Heard::Silence => None,
     };
@@ -150,7 +150,7 @@ async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<
         ListenFrom::Controller => tokio::join!(look_at_target(inventory, run), probe(inventory, None)),
         ListenFrom::Target => match look_at_target(inventory, run).await {
             Ok(look) => {
-                let answers = probe(inventory, Some(look.target.transport().as_ref())).await;
+                let answers = probe(inventory, Some(&look.target)).await;
                 (Ok(look), answers)
             }
             // Who cannot be asked has heard nothing, and the target is a finding of its own.
@@ -159,9 +159,11 @@ async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<
     }
 }
 
-async fn probe(inventory: &Inventory, through: Option<&dyn Transport>) -> Vec<Answer> {
+async fn probe(inventory: &Inventory, through: Option<&Target>) -> Vec<Answer> {
     let addresses = std::iter::once(&inventory.cluster.endpoint).chain(&inventory.fencing.must_not_answer);
-    let asked =
-        addresses.map(async |address| Answer { address: address.clone(), heard: listen(address, through).await });
+    let asked = addresses.map(async |address| {
+        let heard = listen(address, through).await.unwrap_or_else(|error| Heard::Unasked(chain(&error)));
+        Answer { address: address.clone(), heard }
+    });
     join_all(asked).await
 }

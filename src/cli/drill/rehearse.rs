@@ -116,7 +116,10 @@ async fn order(occasion: &Occasion<'_>) -> Result<(Order, Found), Fault> {
         _ => None,
     };
     let order = Order::new(&occasion.id, &folder.dir, &occasion.drills.shared(), inventory, &chosen.claims);
-    let order = order.map_err(|source| io("make keys", source))?;
+    let mut order = order.map_err(|source| io("make keys", source))?;
+    if let Isolation::Promised(_) = occasion.isolation {
+        order.lead_here(&inventory.fencing.must_not_answer);
+    }
     let production = order.strangers(&chosen.claims);
     Ok((order, Found { production, damaged }))
 }
