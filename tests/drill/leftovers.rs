@@ -4,6 +4,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use super::site::{Root, Site};
+use super::support::{DRCTL, Ran};
 
 #[test]
 fn a_killed_drill_is_swept() {
@@ -47,6 +48,29 @@ fn an_interrupted_drill_leaves_nothing() {
     let ended = drctl.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
     site.leaves_nothing();
+}
+
+/// One that cannot be read leaves the others' leftovers nowhere.
+#[test]
+fn a_sweep_goes_on_past_what_it_cannot_take_away() {
+    let state = tempfile::tempdir().expect("a folder");
+    let drills = state.path().join("drills");
+    for drill in ["a", "b"] {
+        std::fs::create_dir_all(drills.join(drill).join("snapshots")).expect("a drill");
+        std::fs::write(drills.join(drill).join("lock"), "").expect("its lock");
+    }
+    std::fs::write(drills.join("a/drill.json"), "{").expect("a record");
+    let root = drills.join("shared/roots/b.new");
+    std::fs::create_dir_all(&root).expect("a root");
+    let mut command = std::process::Command::new(DRCTL);
+    let ran: Ran =
+        command.arg("--state").arg(state.path()).args(["drill", "sweep"]).output().expect("drctl can be run").into();
+    let ran = ran.expect(5);
+    assert!(ran.stdout.starts_with("a  NOT GONE: could not read "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nb  ended before it had a target"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("roots/b.new  nobody makes this root any more: gone now\n"), "{}", ran.stdout);
+    assert!(ran.stderr.starts_with("error: what drills made is left: a\n"), "{}", ran.stderr);
+    assert!(!drills.join("b").exists() && !root.exists());
 }
 
 /// What is fetched before there is a target does not outlast Ctrl-C, nor, once that is swept, SIGKILL.
