@@ -10,7 +10,7 @@ use super::support::{DRCTL, Ran};
 fn a_killed_drill_is_swept() {
     let site = Site::new(Root::Light, "");
     for state in ["planned", "created"] {
-        let mut drctl = begun(&site);
+        let mut drctl = begun(&site, &[]);
         reaches(&site, state);
         drctl.kill().expect("it can be killed");
         drctl.wait().expect("it ends");
@@ -28,7 +28,7 @@ fn a_killed_drill_is_swept() {
 #[test]
 fn a_drill_that_works_is_left_alone() {
     let site = Site::new(Root::Light, "");
-    let drctl = begun(&site);
+    let drctl = begun(&site, &[]);
     reaches(&site, "created");
     let said = site.lab.drctl(&["drill", "sweep"]).expect(0).stdout;
     assert!(said.contains("a drctl works on it: left alone"), "{said}");
@@ -37,17 +37,19 @@ fn a_drill_that_works_is_left_alone() {
     site.leaves_nothing();
 }
 
-/// Ctrl-C takes the target away before it says goodbye.
+/// Ctrl-C takes the target away before it says goodbye; what is no target yet is not kept.
 #[test]
 fn an_interrupted_drill_leaves_nothing() {
     let site = Site::new(Root::Light, "");
-    let drctl = begun(&site);
-    reaches(&site, "created");
-    let pid = rustix::process::Pid::from_child(&drctl);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
-    let ended = drctl.wait_with_output().expect("it ends");
-    assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
-    site.leaves_nothing();
+    for (state, more) in [("planned", ["--keep"].as_slice()), ("created", &[])] {
+        let drctl = begun(&site, more);
+        reaches(&site, state);
+        let pid = rustix::process::Pid::from_child(&drctl);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
+        let ended = drctl.wait_with_output().expect("it ends");
+        assert_eq!(ended.status.code(), Some(130), "{state}: {}", String::from_utf8_lossy(&ended.stderr));
+        site.leaves_nothing();
+    }
 }
 
 /// One that cannot be read leaves the others' leftovers nowhere.
@@ -90,7 +92,7 @@ fn a_drill_without_a_target_leaves_no_snapshot() {
     );
     std::fs::write(&site.inventory, more).expect("another inventory");
     let signalled = |signal| {
-        let drctl = begun(&site);
+        let drctl = begun(&site, &[]);
         let until = Instant::now() + Duration::from_mins(1);
         while !reading.exists() {
             assert!(Instant::now() < until, "no key is asked for");
@@ -111,8 +113,8 @@ fn a_drill_without_a_target_leaves_no_snapshot() {
     assert!(site.unplanned().join("report.json").exists() && !site.unplanned().join("snapshots").exists());
 }
 
-fn begun(site: &Site) -> Child {
-    let mut command = site.lab.command(&["drill", "--inventory", &site.inventory]);
+fn begun(site: &Site, more: &[&str]) -> Child {
+    let mut command = site.lab.command(&[&["drill", "--inventory", &site.inventory], more].concat());
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("drctl can be run")
 }
 

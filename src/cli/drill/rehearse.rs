@@ -230,10 +230,11 @@ impl Rehearsal<'_> {
         }
     }
 
-    /// Nothing is left running, whatever happened before. How long that took.
+    /// Nothing is left running, whatever happened before. How long that took. What never became a target is nothing to look
+    /// at, and not kept either.
     async fn take_away(&mut self) -> Result<Option<Duration>, Fault> {
         let face = &self.occasion.production.face;
-        if self.occasion.args.keep {
+        if self.occasion.args.keep && self.record.target == TargetState::Created {
             let dir = self.occasion.folder.dir.display();
             face.doing(&format!("the target stays: {dir} (`drctl drill sweep` takes it away)"));
             return Ok(None);
