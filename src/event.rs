@@ -138,7 +138,7 @@ pub struct RunHeader {
     /// SHA-256 of `snapshot.json`; absent in journals from before 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot_json_sha256: Option<String>,
-    /// The errors of the checks that were accepted by name; absent when there were none.
+    /// The findings that `--accept` named, found or not; absent when there were none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<String>,
     /// The snapshot that is restored.

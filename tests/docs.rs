@@ -185,6 +185,8 @@ fn findings() -> BTreeSet<String> {
                     names.insert(drctl::check::HELD.to_owned());
                 } else if first.starts_with("ANSWERS") {
                     names.insert(drctl::check::ANSWERS.to_owned());
+                } else if first.starts_with("UNHEARD") {
+                    names.insert(drctl::check::UNHEARD.to_owned());
                 } else {
                     panic!("{}: a finding whose name this test cannot see", file.display());
                 }

@@ -176,8 +176,9 @@ fn signals_stop_at_the_checkpoint_and_the_command_goes_on() {
     }
 }
 
-/// Runs drctl at a terminal of its own, where this is typed as soon as it asks; how it ended, and what the terminal showed.
-fn at_a_terminal(lab: &Lab, args: &[String], typed: &str) -> Ran {
+/// Runs drctl at a terminal of its own, where something is typed at the very beginning, and something as soon as it asks;
+/// how it ended, and what the terminal showed.
+fn at_a_terminal(lab: &Lab, args: &[String], ahead: &str, typed: &str) -> Ran {
     let drctl = lab.command(&args.iter().map(String::as_str).collect::<Vec<_>>());
     let words = std::iter::once(drctl.get_program()).chain(drctl.get_args());
     let line: String = words.map(|word| format!(" '{}'", word.to_string_lossy())).collect();
@@ -191,6 +192,7 @@ fn at_a_terminal(lab: &Lab, args: &[String], typed: &str) -> Ran {
     }
     let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script can be run");
     let mut keys = child.stdin.take().expect("its keys");
+    keys.write_all(ahead.as_bytes()).expect("it reads");
     let mut shown = Vec::new();
     for byte in BufReader::new(child.stdout.take().expect("its screen")).bytes().map_while(Result::ok) {
         shown.push(byte);
@@ -207,12 +209,13 @@ fn a_question_is_left_with_ctrl_c_and_asked_again_by_resume() {
     let lab = Lab::new();
     let question = "[[step]]\nname = \"ask\"\naction = \"confirm\"\nquestion = \"Is the switch off?\"\n";
     let (host, args) = run(&lab, &(question.to_owned() + &step("after", "echo after >>/root/log", "undo = 'true'")));
-    let left = at_a_terminal(&lab, &args, "\x03").expect(130);
+    let left = at_a_terminal(&lab, &args, "", "\x03").expect(130);
     let below = left.stdout.split_once("Is the switch off? [y/N] ").expect("the question").1;
     assert!(below.contains("\n    stopped: interrupted"), "{}", left.stdout);
-    at_a_terminal(&lab, &["resume".to_owned()], "no\n").expect(4);
+    // Whoever is impatient has not answered what was not asked yet.
+    at_a_terminal(&lab, &["resume".to_owned()], "y\ny\n", "no\n").expect(4);
     assert!(!host.try_sh("[ -e /root/log ]").status.success());
-    at_a_terminal(&lab, &["resume".to_owned()], "y\n").expect(0);
+    at_a_terminal(&lab, &["resume".to_owned()], "", "y\n").expect(0);
     assert_eq!(host.sh("cat /root/log"), "after\n");
 }
 

@@ -53,7 +53,7 @@ pub struct Context<'a> {
     pub values: &'a Values,
     /// The run's id.
     pub run: &'a str,
-    /// The errors of the checks that were accepted by name when it began.
+    /// The findings that were accepted by name when it began, found or not.
     pub accepted: &'a [String],
     /// The step's name.
     pub step: &'a str,

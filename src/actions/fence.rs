@@ -1,24 +1,27 @@
 //! Making sure that the old master stays dead.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::{Action, ActionError, Context, Declared, Description, Finding, Outcome, PlanContext, SetAside, Verdict};
-use crate::check::ANSWERS;
+use crate::check::{ANSWERS, UNHEARD};
 use crate::inventory::{Inventory, ListenFrom, Span};
 use crate::target::{Heard, listen};
 use crate::text::{Text, Values};
 
 /// Runs the inventory's fencing command, then sees that nothing answers at the old control plane's addresses.
 ///
+/// An address that cannot be asked is not silent: the step fails.
+///
 /// Where `old-control-plane-answers` was accepted when the run began, that something answers is only told; not so when the
-/// target listens.
+/// target listens. Where `old-control-plane-unheard` was accepted, so is that an address could not be asked.
 ///
 /// Cannot be undone: what was switched off stays off.
 ///
@@ -84,26 +87,20 @@ impl Action for Fence {
             run(command, cx.limit).await?;
         }
         cx.tell.note("listening for the old control plane");
-        let transport = cx.target.transport();
-        let through = (cx.inventory.fencing.listen_from == ListenFrom::Target).then_some(transport.as_ref());
+        let listen_from = cx.inventory.fencing.listen_from;
+        let through = (listen_from == ListenFrom::Target).then_some(cx.target);
         let until = Instant::now() + self.quiet_for.duration();
+        let mut told = BTreeSet::new();
         loop {
             // All at once: an address that is silent takes its time.
             let heard = addresses(cx.inventory).into_iter().map(async |address| {
-                let heard = listen(&address, through).await;
-                (address, heard)
+                let heard = listen(&address, through).await?;
+                Ok::<_, ActionError>((address, heard))
             });
-            // Who cannot be asked was a finding of its own before the run.
-            if let Some((address, _)) = join_all(heard).await.into_iter().find(|(_, heard)| *heard == Heard::Answer) {
-                if is_accepted(cx.accepted, cx.inventory.fencing.listen_from) {
-                    cx.tell.note(&format!("something answers at {address}, as was accepted when the run began"));
-                    return Ok(Outcome::Done(Values::new()));
+            for note in weigh(&try_join_all(heard).await?, cx.accepted, listen_from)? {
+                if told.insert(note.clone()) {
+                    cx.tell.note(&note);
                 }
-                return Err(ActionError::Unexpected {
-                    what: format!("the old control plane at {address}"),
-                    expected: "silence".to_owned(),
-                    found: "an accepted connection".to_owned(),
-                });
             }
             if Instant::now() >= until {
                 return Ok(Outcome::Done(Values::new()));
@@ -126,10 +123,41 @@ impl Action for Fence {
     }
 }
 
-/// Whoever listens here may hear a load balancer with nothing behind it. What the target itself can reach is the living
-/// cluster, and nobody's word makes that harmless.
-fn is_accepted(accepted: &[String], listen_from: ListenFrom) -> bool {
-    listen_from == ListenFrom::Controller && accepted.iter().any(|name| name == ANSWERS)
+/// What was accepted when the run began, and is told; an error when an address was not silent that had to be.
+fn weigh(heard: &[(String, Heard)], accepted: &[String], listen_from: ListenFrom) -> Result<Vec<String>, ActionError> {
+    let is_accepted = |name: &str| accepted.iter().any(|accepted| accepted == name);
+    // Whoever listens here may hear a load balancer with nothing behind it. What the target itself can reach is the living
+    // cluster, and nobody's word makes that harmless.
+    let may_answer = listen_from == ListenFrom::Controller && is_accepted(ANSWERS);
+    let mut notes = Vec::new();
+    for (address, heard) in heard {
+        match heard {
+            Heard::Silence => {}
+            Heard::Answer if may_answer => {
+                notes.push(format!("something answers at {address}, as was accepted when the run began"));
+            }
+            Heard::Answer => {
+                return Err(ActionError::Unexpected {
+                    what: format!("the old control plane at {address}"),
+                    expected: "silence".to_owned(),
+                    found: "an accepted connection".to_owned(),
+                });
+            }
+            Heard::Unasked(reason) if is_accepted(UNHEARD) => {
+                notes.push(format!("nobody could ask {address}, as was accepted when the run began: {reason}"));
+            }
+            Heard::Unasked(reason) => {
+                return Err(ActionError::Failed {
+                    what: format!("asking whether something answers at {address}"),
+                    reason: format!(
+                        "{reason}; that is no silence: mend it, or see that the old control plane is off, roll back, and \
+                         begin a run with `--accept {UNHEARD}`"
+                    ),
+                });
+            }
+        }
+    }
+    Ok(notes)
 }
 
 fn addresses(inventory: &Inventory) -> Vec<String> {
@@ -154,4 +182,45 @@ async fn run(command: &[String], limit: Duration) -> Result<(), ActionError> {
     let said = String::from_utf8_lossy(&output.stderr);
     let last: Vec<&str> = said.lines().rev().take(5).collect();
     Err(failed(format!("{}\n{}", output.status, last.into_iter().rev().collect::<Vec<_>>().join("\n"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weighed(heard: Heard, accepted: &[&str], listen_from: ListenFrom) -> Result<Vec<String>, String> {
+        let accepted: Vec<String> = accepted.iter().map(|name| (*name).to_owned()).collect();
+        let heard = [("10.0.0.1:6443".to_owned(), Heard::Silence), ("api.prod:6443".to_owned(), heard)];
+        weigh(&heard, &accepted, listen_from).map_err(|error| error.to_string())
+    }
+
+    fn unasked() -> Heard {
+        Heard::Unasked("its name cannot be resolved".to_owned())
+    }
+
+    #[test]
+    fn only_silence_is_silence() {
+        for listen_from in [ListenFrom::Controller, ListenFrom::Target] {
+            assert_eq!(weighed(Heard::Silence, &[], listen_from), Ok(Vec::new()));
+            assert_eq!(
+                weighed(Heard::Answer, &[UNHEARD], listen_from).unwrap_err(),
+                "the old control plane at api.prod:6443: expected silence, found an accepted connection"
+            );
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(weighed(unasked(), &[ANSWERS], listen_from).unwrap_err(), @"asking whether something answers at api.prod:6443 failed: its name cannot be resolved; that is no silence: mend it, or see that the old control plane is off, roll back, and begin a run with `--accept old-control-plane-unheard`");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_is_told() {
+        let told = weighed(unasked(), &[UNHEARD], ListenFrom::Target).unwrap();
+        assert_eq!(
+            told,
+            ["nobody could ask api.prod:6443, as was accepted when the run began: its name cannot be resolved"]
+        );
+        let told = weighed(Heard::Answer, &[ANSWERS], ListenFrom::Controller).unwrap();
+        assert_eq!(told, ["something answers at api.prod:6443, as was accepted when the run began"]);
+        weighed(Heard::Answer, &[ANSWERS], ListenFrom::Target).unwrap_err();
+    }
 }

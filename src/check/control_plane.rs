@@ -7,6 +7,8 @@ use crate::target::Heard;
 
 /// That something answers where nothing may.
 pub const ANSWERS: &str = "old-control-plane-answers";
+/// That nobody could ask.
+pub const UNHEARD: &str = "old-control-plane-unheard";
 
 pub(super) fn check(look: &Look) -> Vec<Finding> {
     look.answers
@@ -54,7 +56,7 @@ fn unheard(look: &Look, address: &str, reason: &str) -> Finding {
     let said = format!("nobody could ask whether something answers at {address}: {reason}");
     let help = "see that the old control plane is off; a second one with the same CA would tear the cluster apart";
     match look.purpose {
-        Purpose::Ask => Finding::warning("old-control-plane-unheard", said, help),
-        Purpose::Restore => Finding::error("old-control-plane-unheard", said, help),
+        Purpose::Ask => Finding::warning(UNHEARD, said, help),
+        Purpose::Restore => Finding::error(UNHEARD, said, help),
     }
 }

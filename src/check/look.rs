@@ -171,7 +171,7 @@ async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<
         ListenFrom::Controller => tokio::join!(look_at_target(inventory, run), probe(inventory, None)),
         ListenFrom::Target => match look_at_target(inventory, run).await {
             Ok(look) => {
-                let answers = probe(inventory, Some(look.target.transport().as_ref())).await;
+                let answers = probe(inventory, Some(&look.target)).await;
                 (Ok(look), answers)
             }
             // Who cannot be asked has heard nothing, and the target is a finding of its own.
@@ -180,9 +180,11 @@ async fn look_at_target_and_around(inventory: &Inventory, run: &str) -> (Result<
     }
 }
 
-async fn probe(inventory: &Inventory, through: Option<&dyn Transport>) -> Vec<Answer> {
+async fn probe(inventory: &Inventory, through: Option<&Target>) -> Vec<Answer> {
     let addresses = std::iter::once(&inventory.cluster.endpoint).chain(&inventory.fencing.must_not_answer);
-    let asked =
-        addresses.map(async |address| Answer { address: address.clone(), heard: listen(address, through).await });
+    let asked = addresses.map(async |address| {
+        let heard = listen(address, through).await.unwrap_or_else(|error| Heard::Unasked(chain(&error)));
+        Answer { address: address.clone(), heard }
+    });
     join_all(asked).await
 }

@@ -20,7 +20,7 @@ pub(crate) mod tests;
 mod tools;
 mod ways;
 
-pub use control_plane::ANSWERS;
+pub use control_plane::{ANSWERS, UNHEARD};
 pub use host::HELD;
 pub use look::{Answer, Look, PATHS, PkiContents, Purpose, TargetLook, look};
 pub(crate) use look::{read_files, read_pki};

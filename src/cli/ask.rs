@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex, oneshot};
 
@@ -11,9 +12,13 @@ pub(crate) async fn yes_or_no(question: &str) -> Option<bool> {
     if !std::io::stdin().is_terminal() || !stderr.is_terminal() {
         return None;
     }
+    let mut line = LINE.lock().await;
+    forget_typed(&mut line);
     write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush()).ok()?;
     let open = OpenLine;
-    let answer = typed_line().await?;
+    let typed = line.get_or_insert_with(read_line).await;
+    *line = None;
+    let answer = typed.ok()?;
     if answer.ends_with('\n') {
         std::mem::forget(open);
     }
@@ -34,13 +39,12 @@ impl Drop for OpenLine {
 /// typed between them.
 static LINE: Mutex<Option<oneshot::Receiver<String>>> = Mutex::const_new(None);
 
-async fn typed_line() -> Option<String> {
-    let mut line = LINE.lock().await;
-    // What was typed before this question was asked is no answer to it.
+/// What was typed before a question is asked is no answer to it: neither the line that a reader has, nor those that wait in
+/// the terminal for one.
+fn forget_typed(line: &mut Option<oneshot::Receiver<String>>) {
     drop(line.take_if(|line| !matches!(line.try_recv(), Err(TryRecvError::Empty))));
-    let typed = line.get_or_insert_with(read_line).await;
-    *line = None;
-    typed.ok()
+    // A terminal that cannot forget is asked all the same.
+    tcflush(std::io::stdin(), QueueSelector::IFlush).unwrap_or_default();
 }
 
 /// Reads on a thread of its own. Who waits for it goes on meanwhile with the lock's heartbeat, signals and limits; and the

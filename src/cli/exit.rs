@@ -252,7 +252,7 @@ impl Fault {
                     .to_owned(),
             ),
             Self::Leftover { drills } => (
-                format!("throwaway targets are left: {}", drills.join("; ")),
+                format!("what drills made is left: {}", drills.join("; ")),
                 "see why, then `drctl drill sweep` takes them away; until then they may run and cost".to_owned(),
             ),
             Self::Interrupted => ("interrupted".to_owned(), "nothing is left".to_owned()),

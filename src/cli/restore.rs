@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Globals, Restore, Site};
 use super::exit::{Exit, Fault};
 use super::session::{Goal, Session, confirm, hold, refuse, work};
-use crate::actions::{Finding, Severity};
+use crate::actions::Finding;
 use crate::check::Purpose;
 use crate::engine::{Engine, Listener, Run, chain};
 use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
@@ -62,8 +62,7 @@ pub(super) async fn begin(session: &Session, asked: &Asked<'_>) -> Result<Begun,
             help: "findings about them cannot be accepted".to_owned(),
         });
     };
-    let accepted = accepted(asked.site, &findings);
-    let header = header(session, &id, &search.chosen, &look.values, accepted);
+    let header = header(session, &id, &search.chosen, &look.values, asked.site);
     let frozen =
         Frozen { inventory: &session.inventory_text, playbook: &session.playbook.text, snapshot: &search.chosen };
     let (folder, mut journal, state, record) = session.runs().begin(header, &frozen).map_err(Fault::NotBegun)?;
@@ -107,14 +106,9 @@ fn listener(session: &Session) -> Arc<dyn Listener> {
     Arc::clone(&session.face) as Arc<dyn Listener>
 }
 
-/// The errors that the run begins in spite of.
-fn accepted(site: &Site, findings: &[Finding]) -> Vec<String> {
-    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let names: BTreeSet<&String> = errors.map(|finding| &finding.name).collect();
-    names.into_iter().filter(|name| site.accept.contains(name)).cloned().collect()
-}
-
-fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values, accepted: Vec<String>) -> RunHeader {
+fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values, site: &Site) -> RunHeader {
+    // What a check did not find, or only warned of, may be met by a step.
+    let accepted: BTreeSet<String> = site.accept.iter().cloned().collect();
     let absolute = |path: &std::path::Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let steps = session.playbook.steps.iter().map(|step| StepRef {
         name: step.name.clone(),
@@ -132,7 +126,7 @@ fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values, accepte
         inventory_sha256: hex(&session.inventory_text),
         playbook_sha256: hex(&session.playbook.text),
         snapshot_json_sha256: None,
-        accepted,
+        accepted: accepted.into_iter().collect(),
         snapshot: SnapshotRef {
             name: chosen.name.clone(),
             source: chosen.source.clone(),

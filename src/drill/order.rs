@@ -60,12 +60,8 @@ impl Order {
         let hostname = hostname.unwrap_or_else(|| NAMELESS.to_owned());
         let addresses = addresses(inventory, claims);
         let mut names = BTreeMap::from([(hostname.clone(), addresses[0])]);
-        for endpoint in [Some(&cluster.endpoint), claims.control_plane_endpoint.as_ref()].into_iter().flatten() {
-            let host = split_endpoint(endpoint).map_or(endpoint.as_str(), |(host, _)| host);
-            if host.parse::<IpAddr>().is_err() {
-                names.insert(host.to_owned(), addresses[0]);
-            }
-        }
+        let endpoints = [Some(&cluster.endpoint), claims.control_plane_endpoint.as_ref()];
+        names.extend(endpoints.into_iter().flatten().filter_map(|endpoint| Some((name(endpoint)?, addresses[0]))));
         let order = Self {
             id: id.to_owned(),
             cluster: cluster.name.clone(),
@@ -78,6 +74,15 @@ impl Order {
             shared: shared.to_owned(),
         };
         Ok(order)
+    }
+
+    /// Has the names of these lead to the target, too: in a network without a way out nobody else could tell where they lead,
+    /// and what cannot be asked is not silent.
+    pub fn lead_here(&mut self, endpoints: &[String]) {
+        let home = self.addresses[0];
+        for name in endpoints.iter().filter_map(|endpoint| name(endpoint)) {
+            self.names.entry(name).or_insert(home);
+        }
     }
 
     /// Addresses of the living cluster at which nothing may answer from within the drill's network: kubelets of its nodes,
@@ -111,6 +116,12 @@ impl Order {
 
 pub(super) const IDENTITY: &str = "id_ed25519";
 pub(super) const HOST_KEY: &str = "host_key_ed25519";
+
+/// The host of an endpoint, unless that is an address.
+fn name(endpoint: &str) -> Option<String> {
+    let host = split_endpoint(endpoint).map_or(endpoint, |(host, _)| host);
+    host.parse::<IpAddr>().is_err().then(|| host.to_owned())
+}
 
 /// The one that it advertised first, then the one that clients know.
 fn addresses(inventory: &Inventory, claims: &Claims) -> Vec<IpAddr> {

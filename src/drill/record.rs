@@ -122,28 +122,30 @@ impl Drills {
         Ok(found)
     }
 
-    /// Removes roots that drills began to make which nobody works on any more; which ones.
-    pub fn sweep_roots(&self) -> Result<Vec<PathBuf>, RecordError> {
+    /// Removes roots that drills began to make which nobody works on any more; which ones, and whether they are gone.
+    pub fn sweep_roots(&self) -> Vec<(PathBuf, Result<(), RecordError>)> {
         let roots = self.shared().join(super::providers::ROOTS);
-        let entries = match std::fs::read_dir(&roots) {
+        let entries: Result<Vec<_>, _> = std::fs::read_dir(&roots).and_then(Iterator::collect);
+        let entries = match entries {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(failed("list", &roots, source)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
+            Err(source) => return vec![(roots.clone(), Err(failed("list", &roots, source)))],
         };
-        let mut removed = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(|source| failed("list", &roots, source))?.path();
+        let mut swept = Vec::new();
+        for path in entries.into_iter().map(|entry| entry.path()) {
             let Some(id) = path.file_stem().filter(|_| path.extension().is_some_and(|it| it == "new")) else {
                 continue;
             };
             let drill = DrillFolder { dir: self.dir.join(id) };
-            let working = if drill.dir.exists() { drill.lock()?.is_none() } else { false };
-            if !working {
-                there(std::fs::remove_dir_all(&path)).map_err(|source| failed("remove", &path, source))?;
-                removed.push(path);
-            }
+            let working = if drill.dir.exists() { drill.lock().map(|lock| lock.is_none()) } else { Ok(false) };
+            let removed = match working {
+                Ok(true) => continue,
+                Ok(false) => there(std::fs::remove_dir_all(&path)).map_err(|source| failed("remove", &path, source)),
+                Err(error) => Err(error),
+            };
+            swept.push((path, removed));
         }
-        Ok(removed)
+        swept
     }
 }
 
@@ -256,7 +258,8 @@ mod tests {
         assert_eq!(listed, ["killed", "told", "works"].map(|id| drills.dir().join(id)));
         assert_eq!((killed.discard().unwrap(), killed.dir.exists()), (true, false));
         assert!(!told.discard().unwrap() && told.has_report() && !told.dir.join("snapshots").exists());
-        let mut swept = drills.sweep_roots().unwrap();
+        let swept = drills.sweep_roots().into_iter();
+        let mut swept: Vec<PathBuf> = swept.map(|(root, removed)| (removed.unwrap(), root).1).collect();
         swept.sort();
         assert_eq!(swept, ["killed.new", "told.new"].map(|name| drills.shared().join("roots").join(name)));
         assert!(in_work.exists() && whole.exists() && foreign.exists() && !killed_root.exists());

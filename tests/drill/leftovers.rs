@@ -4,12 +4,13 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use super::site::{Root, Site};
+use super::support::{DRCTL, Ran};
 
 #[test]
 fn a_killed_drill_is_swept() {
     let site = Site::new(Root::Light, "");
     for state in ["planned", "created"] {
-        let mut drctl = begun(&site);
+        let mut drctl = begun(&site, &[]);
         reaches(&site, state);
         drctl.kill().expect("it can be killed");
         drctl.wait().expect("it ends");
@@ -27,7 +28,7 @@ fn a_killed_drill_is_swept() {
 #[test]
 fn a_drill_that_works_is_left_alone() {
     let site = Site::new(Root::Light, "");
-    let drctl = begun(&site);
+    let drctl = begun(&site, &[]);
     reaches(&site, "created");
     let said = site.lab.drctl(&["drill", "sweep"]).expect(0).stdout;
     assert!(said.contains("a drctl works on it: left alone"), "{said}");
@@ -36,17 +37,42 @@ fn a_drill_that_works_is_left_alone() {
     site.leaves_nothing();
 }
 
-/// Ctrl-C takes the target away before it says goodbye.
+/// Ctrl-C takes the target away before it says goodbye; what is no target yet is not kept.
 #[test]
 fn an_interrupted_drill_leaves_nothing() {
     let site = Site::new(Root::Light, "");
-    let drctl = begun(&site);
-    reaches(&site, "created");
-    let pid = rustix::process::Pid::from_child(&drctl);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
-    let ended = drctl.wait_with_output().expect("it ends");
-    assert_eq!(ended.status.code(), Some(130), "{}", String::from_utf8_lossy(&ended.stderr));
-    site.leaves_nothing();
+    for (state, more) in [("planned", ["--keep"].as_slice()), ("created", &[])] {
+        let drctl = begun(&site, more);
+        reaches(&site, state);
+        let pid = rustix::process::Pid::from_child(&drctl);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
+        let ended = drctl.wait_with_output().expect("it ends");
+        assert_eq!(ended.status.code(), Some(130), "{state}: {}", String::from_utf8_lossy(&ended.stderr));
+        site.leaves_nothing();
+    }
+}
+
+/// One that cannot be read leaves the others' leftovers nowhere.
+#[test]
+fn a_sweep_goes_on_past_what_it_cannot_take_away() {
+    let state = tempfile::tempdir().expect("a folder");
+    let drills = state.path().join("drills");
+    for drill in ["a", "b"] {
+        std::fs::create_dir_all(drills.join(drill).join("snapshots")).expect("a drill");
+        std::fs::write(drills.join(drill).join("lock"), "").expect("its lock");
+    }
+    std::fs::write(drills.join("a/drill.json"), "{").expect("a record");
+    let root = drills.join("shared/roots/b.new");
+    std::fs::create_dir_all(&root).expect("a root");
+    let mut command = std::process::Command::new(DRCTL);
+    let ran: Ran =
+        command.arg("--state").arg(state.path()).args(["drill", "sweep"]).output().expect("drctl can be run").into();
+    let ran = ran.expect(5);
+    assert!(ran.stdout.starts_with("a  NOT GONE: could not read "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("\nb  ended before it had a target"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("roots/b.new  nobody makes this root any more: gone now\n"), "{}", ran.stdout);
+    assert!(ran.stderr.starts_with("error: what drills made is left: a\n"), "{}", ran.stderr);
+    assert!(!drills.join("b").exists() && !root.exists());
 }
 
 /// What is fetched before there is a target does not outlast Ctrl-C, nor, once that is swept, SIGKILL.
@@ -66,7 +92,7 @@ fn a_drill_without_a_target_leaves_no_snapshot() {
     );
     std::fs::write(&site.inventory, more).expect("another inventory");
     let signalled = |signal| {
-        let drctl = begun(&site);
+        let drctl = begun(&site, &[]);
         let until = Instant::now() + Duration::from_mins(1);
         while !reading.exists() {
             assert!(Instant::now() < until, "no key is asked for");
@@ -87,8 +113,8 @@ fn a_drill_without_a_target_leaves_no_snapshot() {
     assert!(site.unplanned().join("report.json").exists() && !site.unplanned().join("snapshots").exists());
 }
 
-fn begun(site: &Site) -> Child {
-    let mut command = site.lab.command(&["drill", "--inventory", &site.inventory]);
+fn begun(site: &Site, more: &[&str]) -> Child {
+    let mut command = site.lab.command(&[&["drill", "--inventory", &site.inventory], more].concat());
     command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("drctl can be run")
 }
 

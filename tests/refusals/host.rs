@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 
-use crate::site::Site;
-use crate::support::{ADDRESS, Host, Lab};
+use crate::site::{Site, with_hosts};
+use crate::support::{ADDRESS, Host, Lab, Ran};
 
 /// Listens on a TCP port of a host until the host goes.
 fn listen(host: &Host<'_>, port: u16) {
@@ -207,10 +207,90 @@ fn an_old_control_plane_that_nobody_could_ask() {
     let host = lab.host("target", "light", ADDRESS, &[]);
     let mut site = Site::new(&lab, &host);
     site.cluster = site.cluster.replace(&format!("{ADDRESS}:6443"), "api.prod.invalid:6443");
-    let said = site.refusal(3);
-    let expected =
-        "ERROR nobody could ask whether something answers at api.prod.invalid:6443: its name cannot be resolved";
-    assert!(said.contains(expected) && said.contains("--accept old-control-plane-unheard"), "{said}");
+    for fencing in ["", "[fencing]\nlisten_from = \"target\"\n"] {
+        fencing.clone_into(&mut site.fencing);
+        let said = site.refusal(3);
+        let expected =
+            "ERROR nobody could ask whether something answers at api.prod.invalid:6443: its name cannot be resolved";
+        assert!(said.contains(expected) && said.contains("--accept old-control-plane-unheard"), "{said}");
+    }
+}
+
+const FENCE: &str = "name = \"fence\"\n\n[[step]]\nname = \"fence\"\naction = \"fence\"\nquiet_for = \"0s\"\n";
+
+/// What could be asked before the run has not fallen silent because it cannot be asked any more.
+#[test]
+fn an_old_control_plane_that_nobody_can_ask_any_more() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", ADDRESS, &[]);
+    let names = format!("127.0.0.1 localhost\n{ADDRESS} master api.prod.test\n");
+    let here = lab.write("hosts", &names);
+    let there = format!("{}/etc/hosts", host.field("merged"));
+    for (listen_from, hosts) in [("controller", &here), ("target", &there)] {
+        let mut site = Site::new(&lab, &host);
+        site.playbook = FENCE.to_owned();
+        site.fencing = format!(
+            "[fencing]\nlisten_from = \"{listen_from}\"\nmust_not_answer = [\"api.prod.test:6443\"]\n\
+             command = [\"cp\", \"/dev/null\", \"{hosts}\"]\n"
+        );
+        let run = |site: &Site<'_>| {
+            std::fs::write(hosts, &names).expect("names");
+            Ran::from(with_hosts(&site.command(), &here).output().expect("drctl can be run"))
+        };
+        let failed = "asking whether something answers at api.prod.test:6443 failed: its name cannot be resolved";
+        let told = run(&site).expect(4).stderr;
+        assert!(told.contains(failed), "{told}");
+        let resumed = with_hosts(&lab.command(&["resume"]), &here).output().expect("drctl can be run");
+        let told = Ran::from(resumed).expect(4).stderr;
+        assert!(told.contains(failed), "{told}");
+        lab.drctl(&["rollback", "--yes"]).expect(0);
+        // Whoever has seen that it is off says so when the run begins, although it could be asked then.
+        site.arg("--accept=old-control-plane-unheard");
+        let told = run(&site).expect(0).stderr;
+        assert!(told.contains("nobody could ask api.prod.test:6443, as was accepted when the run began"), "{told}");
+    }
+}
+
+/// A link that is away brings no answer; that is not the old control plane's silence.
+#[test]
+fn a_link_that_is_away_while_the_target_listens() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", "10.77.0.11", &[]);
+    let old = lab.host("old", "light", ADDRESS, &[]);
+    listen(&old, 6443);
+    let fencing = lab.write("fencing", "");
+    let mut site = Site::new(&lab, &host);
+    site.playbook = FENCE.to_owned();
+    site.fencing = format!(
+        "[fencing]\nlisten_from = \"target\"\n\
+         command = [\"sh\", \"-c\", \"echo >{fencing}; while [ -e {fencing} ]; do sleep 0.1; done\"]\n"
+    );
+    site.arg("--accept=old-control-plane-answers");
+    let working = site.command().stderr(Stdio::piped()).spawn().expect("drctl can be run");
+    while std::fs::read_to_string(&fencing).expect("a file").is_empty() {
+        sleep(Duration::from_millis(50));
+    }
+    lab.lab(&["cut", "target"]);
+    std::fs::remove_file(&fencing).expect("a file");
+    sleep(Duration::from_secs(4));
+    lab.lab(&["mend", "target"]);
+    let ran = Ran::from(working.wait_with_output().expect("it ends")).expect(4);
+    assert!(ran.stderr.contains("expected silence, found an accepted connection"), "{}", ran.stderr);
+}
+
+/// What is only a warning where a command fences is accepted for the step that listens afterwards.
+#[test]
+fn an_answer_that_was_accepted_and_a_fencing_command() {
+    let lab = Lab::new();
+    let host = lab.host("target", "light", "10.77.0.11", &[]);
+    let old = lab.host("old", "light", ADDRESS, &[]);
+    listen(&old, 6443);
+    let mut site = Site::new(&lab, &host);
+    site.playbook = FENCE.to_owned();
+    site.fencing = "[fencing]\ncommand = [\"true\"]\n".to_owned();
+    site.arg("--accept=old-control-plane-answers");
+    let told = site.run().expect(0).stderr;
+    assert!(told.contains("something answers at 10.77.0.10:6443, as was accepted when the run began"), "{told}");
 }
 
 /// The proofs at the end need it.

@@ -19,6 +19,7 @@ pub(crate) struct Site<'a> {
     pub(crate) snapshots: String,
     pub(crate) pki: String,
     pub(crate) policy: String,
+    pub(crate) fencing: String,
     pub(crate) playbook: String,
     pub(crate) args: Vec<String>,
     /// Whether drctl runs without root's right to read everything.
@@ -78,6 +79,7 @@ impl<'a> Site<'a> {
             snapshots: format!("[[snapshots]]\nfolder.path = \"{at}/snapshots\""),
             pki: format!("dir = \"{at}/pki\""),
             policy: String::new(),
+            fencing: String::new(),
             playbook: PLAYBOOK.to_owned(),
             args: vec!["restore".to_owned(), "--yes".to_owned()],
             as_mortal: false,
@@ -101,8 +103,8 @@ impl<'a> Site<'a> {
     }
 
     fn inventory(&self) -> String {
-        let Self { cluster, target, snapshots, pki, policy, .. } = self;
-        format!("[cluster]\n{cluster}\n\n{target}\n{snapshots}\n\n[pki]\n{pki}\n\n[policy]\n{policy}\n")
+        let Self { cluster, target, snapshots, pki, policy, fencing, .. } = self;
+        format!("[cluster]\n{cluster}\n\n{target}\n{snapshots}\n\n[pki]\n{pki}\n\n[policy]\n{policy}\n{fencing}")
     }
 
     /// Writes the inventory; its path.
@@ -172,16 +174,25 @@ const FILTERS: &[(&str, &str)] = &[
 
 /// The same command as root who may not read what the mode forbids, as any other user.
 fn without_power(command: &Command) -> Command {
-    let mut without = Command::new("setpriv");
-    without.arg("--bounding-set=-dac_override,-dac_read_search").arg(command.get_program()).args(command.get_args());
+    behind(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"], command)
+}
+
+/// The same command where this file says which names there are.
+pub(crate) fn with_hosts(command: &Command, hosts: &str) -> Command {
+    behind(&["unshare", "-m", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\"", hosts], command)
+}
+
+fn behind(front: &[&str], command: &Command) -> Command {
+    let mut behind = Command::new(front[0]);
+    behind.args(&front[1..]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => without.env(name, value),
-            None => without.env_remove(name),
+            Some(value) => behind.env(name, value),
+            None => behind.env_remove(name),
         };
     }
-    without.stdin(std::process::Stdio::null());
-    without
+    behind.stdin(std::process::Stdio::null());
+    behind
 }
 
 /// Copies a folder with the modes of its files.

@@ -116,7 +116,10 @@ async fn order(occasion: &Occasion<'_>) -> Result<(Order, Found), Fault> {
         _ => None,
     };
     let order = Order::new(&occasion.id, &folder.dir, &occasion.drills.shared(), inventory, &chosen.claims);
-    let order = order.map_err(|source| io("make keys", source))?;
+    let mut order = order.map_err(|source| io("make keys", source))?;
+    if let Isolation::Promised(_) = occasion.isolation {
+        order.lead_here(&inventory.fencing.must_not_answer);
+    }
     let production = order.strangers(&chosen.claims);
     Ok((order, Found { production, damaged }))
 }
@@ -227,10 +230,11 @@ impl Rehearsal<'_> {
         }
     }
 
-    /// Nothing is left running, whatever happened before. How long that took.
+    /// Nothing is left running, whatever happened before. How long that took. What never became a target is nothing to look
+    /// at, and not kept either.
     async fn take_away(&mut self) -> Result<Option<Duration>, Fault> {
         let face = &self.occasion.production.face;
-        if self.occasion.args.keep {
+        if self.occasion.args.keep && self.record.target == TargetState::Created {
             let dir = self.occasion.folder.dir.display();
             face.doing(&format!("the target stays: {dir} (`drctl drill sweep` takes it away)"));
             return Ok(None);
