@@ -1,6 +1,7 @@
 //! Whole runs against this machine's own `sh`, over a link that can be cut. Needs root, as a target does.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -341,6 +342,26 @@ async fn a_step_that_was_undone_may_be_skipped() {
     let mut bed = Bed::taken_up(&format!("when = \"pki.sa.key\"\n{BLIND}")).await;
     assert_eq!(bed.engine.work().await.unwrap(), RESTORED);
     assert_eq!(bed.events(), "step_started step_kept resumed undo_started undo_done step_skipped finished");
+}
+
+#[tokio::test]
+async fn a_file_that_had_the_same_bytes_all_along_is_placed_with_its_mode() {
+    const PLACES: &str = "action = \"place_file\"\nsource = \"AT/source\"\nto = \"AT/it\"\nmode = \"0600\"";
+    for linked in [false, true] {
+        let mut bed = Bed::taken_up(PLACES).await;
+        let at = |name: &str| bed.root.path().join(name);
+        fs::write(at("source"), "a key").unwrap();
+        let there = at(if linked { "elsewhere" } else { "it" });
+        fs::write(&there, "a key").unwrap();
+        fs::set_permissions(&there, fs::Permissions::from_mode(0o644)).unwrap();
+        if linked {
+            symlink(&there, at("it")).unwrap();
+        }
+        let placed = at("it");
+        assert_eq!(bed.engine.work().await.unwrap(), RESTORED);
+        let about = fs::symlink_metadata(&placed).unwrap();
+        assert!(about.is_file() && about.permissions().mode() & 0o7777 == 0o600, "{about:?}");
+    }
 }
 
 /// Nothing of the step is undone, since that would leave neither the new nor the old.
