@@ -252,3 +252,48 @@ fn a_job_that_runs_keeps_the_lock_and_its_controller_writes_nothing_after_it_was
     site.until(&format!("[ -e /var/lib/drctl/{run}/job/1-apply/rc ]"));
     overtaken(&site, first, &run);
 }
+
+/// drctl on a machine with another id and name.
+fn on_another_machine(site: &Site<'_>, command: &Command) -> Command {
+    let id = site.lab.write("machine-id", "0123456789abcdef0123456789abcdef\n");
+    let mut elsewhere = Command::new("unshare");
+    elsewhere.args(["--mount", "--uts", "--", "sh", "-c"]);
+    elsewhere.arg(
+        "echo elsewhere >/proc/sys/kernel/hostname
+         [ ! -e /etc/machine-id ] || mount --bind \"$0\" /etc/machine-id || exit 99
+         exec \"$@\"",
+    );
+    elsewhere.arg(id).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => elsewhere.env(name, value),
+            None => elsewhere.env_remove(name),
+        };
+    }
+    elsewhere.stdin(Stdio::null());
+    elsewhere
+}
+
+#[test]
+fn a_copy_of_the_state_folder_on_another_machine_is_another_controller() {
+    let lab = Lab::new();
+    let site = Site::new(&lab);
+    let first = site.restore("a", &(wait() + LOG), &[]);
+    let run = site.until_begun("a", "wait");
+    let folder = |name: &str| lab.dir.path().join(name);
+    let copied = Command::new("cp").arg("-a").args([folder("a"), folder("b")]).status().expect("cp can be run");
+    assert!(copied.success());
+
+    let resume = lab.command_of("b", &["resume", &run]);
+    let elsewhere = || -> Ran { on_another_machine(&site, &resume).output().expect("drctl can be run").into() };
+    let ran = elsewhere().expect(6);
+    assert!(ran.stderr.contains(&run) && ran.stderr.contains("(alive)"), "{}", ran.stderr);
+
+    // Its machine is lost.
+    first.signal("KILL");
+    drop(first.ended());
+    site.age_the_lock();
+    site.host.sh("touch /root/go");
+    elsewhere().expect(0);
+    assert_eq!(site.log(), [run]);
+}

@@ -112,6 +112,47 @@ fn an_undo_that_fails_needs_a_person_and_can_be_gone_on_with() {
     lab.drctl(&["rollback", "--yes", &id]).expect(0);
 }
 
+/// An older copy of the state folder was put back: its journal is whole, and does not know of what came after.
+#[test]
+fn a_journal_that_lacks_its_end_undoes_all_of_the_run_or_nothing() {
+    let lab = Lab::new();
+    let steps = step("one", "touch /root/one", "undo = 'rm -f /root/one'")
+        + &step("two", "touch /root/two; exit 1", "undo = 'rm -f /root/two'");
+    let (host, args) = run(&lab, &steps);
+    for kept in 1.. {
+        // What was refused stands as it stood, and is the next one's.
+        if host.try_sh("[ ! -e /root/two ]").status.success() {
+            drctl(&lab, &args).expect(4);
+        }
+        let id = lab.run_id();
+        let path = lab.dir.path().join("state/runs").join(&id).join("journal.ndjson");
+        let whole = std::fs::read_to_string(&path).expect("the journal");
+        if kept > whole.lines().count() {
+            break;
+        }
+        let cut: String = whole.split_inclusive('\n').take(kept).collect();
+        std::fs::write(&path, &cut).expect("the journal");
+        if cut.contains("\"step_started\",\"step\":\"two\"") {
+            lab.drctl(&["rollback", &id, "--yes"]).expect(0);
+            assert_eq!(
+                host.sh("ls /root/one /root/two /var/lib/drctl 2>/dev/null || true"),
+                "/var/lib/drctl:\nepoch\nmutex\n"
+            );
+            continue;
+        }
+        let first = if cut.contains("\"one\",\"attempt\"") { "two" } else { "one" };
+        let command = if kept == 1 { vec!["resume", &id] } else { vec!["rollback", &id, "--yes"] };
+        let ran = lab.drctl(&command).expect(4);
+        let said = format!(
+            "step `{first}` made `/var/lib/drctl/{id}/{first}` on {ADDRESS}, and the journal does not know of it"
+        );
+        assert!(ran.stderr.contains(&said), "{kept} records: {}", ran.stderr);
+        assert_eq!(host.sh("ls /root/one /root/two"), "/root/one\n/root/two\n");
+        assert_eq!(std::fs::read_to_string(&path).expect("the journal"), cut);
+        std::fs::write(&path, whole).expect("the journal");
+    }
+}
+
 #[test]
 fn what_remains_by_hand_is_said_at_once_and_by_show() {
     let lab = Lab::new();

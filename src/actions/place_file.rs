@@ -121,6 +121,11 @@ impl Action for PlaceFile {
         }
     }
 
+    /// A file with the same bytes may have been there before, with another mode or owner, or behind a link.
+    async fn settle(&self, _: &Context<'_>) -> Result<Verdict, ActionError> {
+        Ok(Verdict::DidNot { reason: "whether the file was placed was not written down".to_owned() })
+    }
+
     async fn undo(&self, _: &Context<'_>) -> Result<(), ActionError> {
         Ok(())
     }

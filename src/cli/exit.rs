@@ -134,6 +134,8 @@ pub(super) enum Fault {
     OutOfReach(TargetError),
     /// What steps of a run that is taken up again need cannot be fetched.
     NoPki { reason: String },
+    /// The target has something of a run that the run's journal does not know.
+    NotInJournal { host: String, step: String, place: String },
     /// Another run holds the target.
     Held(String),
     /// Another run has worked on the target since.
@@ -171,9 +173,12 @@ impl Fault {
             Self::Drill { .. } => Exit::RolledBack,
             Self::Leftover { .. } => Exit::NeedsPerson,
             Self::Interrupted => Exit::Interrupted,
-            Self::Runs(_) | Self::Engine(_) | Self::OutOfReach(_) | Self::NoPki { .. } | Self::MayHold { .. } => {
-                Exit::Stopped
-            }
+            Self::Runs(_)
+            | Self::Engine(_)
+            | Self::OutOfReach(_)
+            | Self::NoPki { .. }
+            | Self::NotInJournal { .. }
+            | Self::MayHold { .. } => Exit::Stopped,
         }
     }
 
@@ -238,6 +243,16 @@ impl Fault {
                 "the run stands where it stood: `[pki]` of its inventory says where it is taken from, and by whom; see that it can \
                  be reached and opened from here, then `drctl resume` again\n`drctl rollback` does without it"
                     .to_owned(),
+            ),
+            Self::NotInJournal { host, step, place } => (
+                format!(
+                    "step `{step}` made `{place}` on {host}, and the journal does not know of it: records are missing from its end"
+                ),
+                format!(
+                    "the run stands where it stood, since what the journal does not know would not be undone: if an older copy \
+                     of the state folder was put back, put the newest one back, then try again\nwithout one, see there what \
+                     the step kept and ran, undo it by hand, remove `{place}`, then try again"
+                ),
             ),
             Self::Held(message) => (message.clone(), "wait for it, or see `drctl resume` and `--take-over`".to_owned()),
             Self::Superseded { by } => (

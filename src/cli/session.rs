@@ -181,6 +181,12 @@ pub(super) async fn hold(target: &Target, runs: &Runs, take_over: Option<&str>) 
     }
 }
 
+/// Tells the target that its run stops part way. Best effort: the lock also says so by its age. A link that was cut
+/// meanwhile is not waited for.
+pub(super) async fn leave(target: &Target) {
+    drop(tokio::time::timeout(GOODBYE, target.stop()).await);
+}
+
 /// What a run is worked on for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Goal {
@@ -209,8 +215,7 @@ pub(super) async fn work(
     let exit = Exit::of(&left, goal == Goal::Rollback);
     let reachable = !matches!(left, Left::Ended(_) | Left::LostContact { .. } | Left::LostLock { .. });
     if reachable {
-        // Best effort: the lock also says so by its age. A link that was cut meanwhile is not waited for.
-        drop(tokio::time::timeout(GOODBYE, run.target.stop()).await);
+        leave(&run.target).await;
     }
     let (state, records) = folder.read()?;
     // A rehearsal writes its own report, and what comes next in it is that its target goes.

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::Globals;
 use super::exit::Fault;
-use super::session::{base_of, hold, state_dir};
-use crate::engine::{Engine, Listener, Run};
+use super::session::{base_of, hold, leave, state_dir};
+use crate::engine::{Engine, Listener, Run, unjournalled};
 use crate::event::Direction;
 use crate::face::{Face, face};
 use crate::inventory::{self, Inventory};
@@ -81,6 +81,10 @@ impl TakenUp {
             Fault::Target(error) => Fault::OutOfReach(error),
             fault => fault,
         })?;
+        if let Err(fault) = self.knows_all_of(&target).await {
+            leave(&target).await;
+            return Err(fault);
+        }
         let mut values = self.inventory.values();
         values.extend(pki.values());
         values.extend(self.snapshot.values());
@@ -100,6 +104,15 @@ impl TakenUp {
             stop: CancellationToken::new(),
         };
         Ok((Engine::new(run.clone(), self.journal, self.state), run, self.folder, self.face))
+    }
+
+    /// Nothing is undone, or done, on top of what the journal does not know of.
+    async fn knows_all_of(&self, target: &Target) -> Result<(), Fault> {
+        let entries = target.entries().await.map_err(Fault::OutOfReach)?;
+        let Some(found) = unjournalled(&self.state, &entries) else { return Ok(()) };
+        let folder = target.step_folder(&found.step);
+        let place = found.entry.map_or(folder.clone(), |entry| format!("{folder}/{entry}"));
+        Err(Fault::NotInJournal { host: target.host().to_owned(), step: found.step, place })
     }
 
     /// Whether a step that is not behind the run asks about a file of the PKI. One that finds none where there was one would

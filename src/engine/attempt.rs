@@ -1,6 +1,7 @@
 //! One step, forwards and backwards: the only place where the engine has effects on the target.
 
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -88,11 +89,30 @@ impl Engine {
         deed: impl Future<Output = Result<T, ActionError>>,
     ) -> Result<T, ActionError> {
         let within_limit = async {
-            if let Ok(done) = timeout(cx.limit + self.grace, deed).await {
-                return done;
+            let mut deed = pin!(deed);
+            let mut synced = false;
+            loop {
+                if let Ok(done) = timeout(cx.limit + self.grace, &mut deed).await {
+                    return done;
+                }
+                let links = cx.target.connections();
+                let mut look = pin!(self.is_being_synced(cx));
+                let syncs = tokio::select! {
+                    syncs = &mut look => syncs?,
+                    done = &mut deed => {
+                        look.await?;
+                        if cx.target.connections() == links {
+                            return done;
+                        }
+                        break;
+                    }
+                };
+                // What comes after that has the whole limit for itself.
+                if !syncs && !synced {
+                    break;
+                }
+                synced = syncs;
             }
-            // A link that is away is waited for, and is what went wrong when it does not come back.
-            cx.target.reach().await?;
             let limit = Span::from_secs(cx.limit.as_secs());
             Err(ActionError::TimeLimit { what: format!("step `{}`", cx.step), limit })
         };
@@ -100,6 +120,13 @@ impl Engine {
             done = within_limit => done,
             () = cx.stop.cancelled() => Err(ActionError::Interrupted),
         }
+    }
+
+    /// Whether the step's command has ended and only its files are not on the disk yet: the disk's time is not the step's.
+    /// A link that is away is waited for, and is what went wrong when it does not come back.
+    async fn is_being_synced(&self, cx: &Context<'_>) -> Result<bool, ActionError> {
+        cx.target.reach().await?;
+        Ok(cx.target.job_state(cx.step, cx.attempt, crate::target::APPLY).await? == JobState::Syncing)
     }
 
     fn took(&mut self, step: usize, outcome: Outcome) -> Step<()> {
@@ -134,7 +161,7 @@ impl Engine {
         let values = self.values();
         match self.run.target.job_state(&name, attempt, crate::target::APPLY).await {
             // `apply` attaches to the job that is there instead of starting one.
-            Ok(JobState::Running | JobState::Exited { .. } | JobState::TimedOut) => {
+            Ok(JobState::Running | JobState::Syncing | JobState::Exited { .. } | JobState::TimedOut) => {
                 return self.apply(step, attempt).await;
             }
             Ok(JobState::NeverStarted | JobState::Rebooted | JobState::Lost) => {}
@@ -210,7 +237,11 @@ impl Engine {
         if kept {
             self.still_kept(step, &cx).await?;
         }
-        self.run.target.end_job(cx.step, attempt, crate::target::APPLY).await?;
+        tokio::select! {
+            ended = self.run.target.end_job(cx.step, attempt, crate::target::APPLY) => ended?,
+            // What a command wrote may take long to sync.
+            () = cx.stop.cancelled() => return Err(ActionError::Interrupted),
+        }
         self.run.playbook.steps[step].action.undo(&cx).await?;
         Ok(self.run.target.put_back(cx.step).await?)
     }

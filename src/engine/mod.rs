@@ -11,6 +11,7 @@ mod model;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unjournalled;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use decide::{Decision, Patience, decide};
 pub use state::{IllegalEvent, StepState};
+pub use unjournalled::{Unjournalled, unjournalled};
 
 pub(crate) use crate::causes::chain;
 

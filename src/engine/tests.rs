@@ -1,6 +1,7 @@
 //! Whole runs against this machine's own `sh`, over a link that can be cut. Needs root, as a target does.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::event::Direction;
-use crate::target::Claim;
+use crate::target::{Claim, JobState};
 use crate::transport::{Local, Reply, Request, Stream, Transport, TransportError};
 
 /// The way to this machine, while it is there.
@@ -18,6 +19,8 @@ struct Link {
     away: AtomicBool,
     made: AtomicU64,
     reconnect_for: Duration,
+    /// What scripts find programs in first.
+    programs: Mutex<String>,
 }
 
 impl Link {
@@ -51,7 +54,8 @@ impl Transport for Link {
 
     async fn run(&self, request: Request<'_>) -> Result<Reply, TransportError> {
         self.there().await?;
-        let reply = Local.run(request).await;
+        let script = format!("PATH='{}':$PATH\n{}", self.programs.lock().unwrap(), request.script);
+        let reply = Local.run(Request { script: script.leak(), ..request }).await;
         // What was said while the link was cut is never heard.
         self.there().await?;
         reply
@@ -152,6 +156,42 @@ impl Bed {
 
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.root.path().join(name)).unwrap_or_default()
+    }
+
+    /// What the first command wrote takes two seconds to sync. Whether that has begun is told by the file `syncing`, and which
+    /// signals came meanwhile by `signals`.
+    fn syncs_slowly(&self) {
+        let (at, programs) = (self.root.path().display(), self.root.path().join("programs"));
+        fs::create_dir(&programs).unwrap();
+        let sync = format!(
+            "#!/bin/sh
+             PATH=${{PATH#*:}}
+             if [ \"$*\" = '-f /' ] && [ ! -e {at}/syncing ]; then
+                 trap 'echo TERM >>{at}/signals' TERM
+                 echo $$ >{at}/new
+                 mv {at}/new {at}/syncing
+                 n=0
+                 until [ $n = 20 ]; do sleep 0.1; n=$((n + 1)); done
+             fi
+             exec sync \"$@\"\n"
+        );
+        fs::write(programs.join("sync"), sync).unwrap();
+        fs::set_permissions(programs.join("sync"), fs::Permissions::from_mode(0o755)).unwrap();
+        programs.to_str().unwrap().clone_into(&mut self.link.programs.lock().unwrap());
+    }
+
+    /// Works until the command of the step has ended and what it wrote is being synced, and is interrupted then.
+    async fn interrupted_while_it_syncs(&mut self) {
+        let (stop, syncing) = (self.engine.run.stop.clone(), self.root.path().join("syncing"));
+        let stopping = async {
+            while !fs::exists(&syncing).unwrap() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            stop.cancel();
+        };
+        let (left, ()) = tokio::join!(self.engine.work(), stopping);
+        assert_eq!(left.unwrap(), Left::Interrupted);
+        self.engine.run.stop = CancellationToken::new();
     }
 
     /// What happened to the step, in order.
@@ -341,6 +381,76 @@ async fn a_step_that_was_undone_may_be_skipped() {
     let mut bed = Bed::taken_up(&format!("when = \"pki.sa.key\"\n{BLIND}")).await;
     assert_eq!(bed.engine.work().await.unwrap(), RESTORED);
     assert_eq!(bed.events(), "step_started step_kept resumed undo_started undo_done step_skipped finished");
+}
+
+#[tokio::test]
+async fn a_file_that_had_the_same_bytes_all_along_is_placed_with_its_mode() {
+    const PLACES: &str = "action = \"place_file\"\nsource = \"AT/source\"\nto = \"AT/it\"\nmode = \"0600\"";
+    for linked in [false, true] {
+        let mut bed = Bed::taken_up(PLACES).await;
+        let at = |name: &str| bed.root.path().join(name);
+        fs::write(at("source"), "a key").unwrap();
+        let there = at(if linked { "elsewhere" } else { "it" });
+        fs::write(&there, "a key").unwrap();
+        fs::set_permissions(&there, fs::Permissions::from_mode(0o644)).unwrap();
+        if linked {
+            symlink(&there, at("it")).unwrap();
+        }
+        let placed = at("it");
+        assert_eq!(bed.engine.work().await.unwrap(), RESTORED);
+        let about = fs::symlink_metadata(&placed).unwrap();
+        assert!(about.is_file() && about.permissions().mode() & 0o7777 == 0o600, "{about:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_steps_limit_does_not_count_the_time_that_its_files_are_synced_for() {
+    let limited = format!("{BLIND}\nverify = \"sleep 0.5\"\ntimeout = \"1s\"");
+    let mut bed = Bed::new(&limited, Duration::ZERO).await;
+    bed.syncs_slowly();
+    assert_eq!(bed.engine.work().await.unwrap(), RESTORED);
+    assert_eq!(bed.events(), "step_started step_kept step_done finished");
+}
+
+#[tokio::test]
+async fn an_undo_waits_for_what_a_command_wrote_to_be_synced_and_ends_nothing() {
+    let mut bed = Bed::new(&format!("{BLIND}\nundo = \"echo undone >>AT/log\""), Duration::ZERO).await;
+    bed.syncs_slowly();
+    bed.interrupted_while_it_syncs().await;
+    bed.engine.note(Event::RollbackStarted { reason: String::new() }).unwrap();
+
+    // It can be left, too.
+    bed.engine.run.stop.cancel();
+    let left = bed.engine.undo(0).await;
+    assert!(matches!(left, Err(Halt::Left(Left::Interrupted))));
+    bed.engine.run.stop = CancellationToken::new();
+
+    assert_eq!(bed.engine.work().await.unwrap(), Left::Ended(Ending::RolledBack));
+    assert_eq!((bed.read("log").as_str(), bed.read("signals").as_str()), ("x\nundone\n", ""));
+}
+
+/// The command ended, with status 0; but what it wrote may be lost.
+#[tokio::test]
+async fn a_job_that_was_broken_off_while_its_files_were_synced_is_no_success() {
+    let mut bed = Bed::new(BLIND, Duration::ZERO).await;
+    bed.syncs_slowly();
+    bed.interrupted_while_it_syncs().await;
+    let target = Arc::clone(&bed.engine.run.target);
+    // Its start may still be under way.
+    while target.job_state("it", 1, "apply").await.unwrap() == JobState::Running {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(target.job_state("it", 1, "apply").await.unwrap(), JobState::Syncing);
+    let job = bed.root.path().join("drctl/r/it/1-apply");
+    let wrapper = fs::read_to_string(job.join("pid")).unwrap();
+    let off = format!("kill -9 {} {}", wrapper.trim(), bed.read("syncing").trim());
+    target.ask("switch it off", &off).await.unwrap();
+    while target.job_state("it", 1, "apply").await.unwrap() == JobState::Syncing {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(target.job_state("it", 1, "apply").await.unwrap(), JobState::Lost);
+    fs::write(job.join("started"), "another boot\n").unwrap();
+    assert_eq!(target.job_state("it", 1, "apply").await.unwrap(), JobState::Rebooted);
 }
 
 /// Nothing of the step is undone, since that would leave neither the new nor the old.

@@ -2,6 +2,7 @@
 
 mod disk;
 mod folder;
+mod machine;
 
 use std::path::{Path, PathBuf};
 
@@ -119,11 +120,17 @@ impl Runs {
         Ok(format!("{cluster}-{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), random_hex::<2>()?))
     }
 
-    /// How a target's lock names this controller: its host and this folder, for ever.
+    /// How a target's lock names this controller: this folder, and the machine that it is on.
     ///
-    /// Not the process: whoever has a run's journal open here is its only process, so a lock of the same run and the
-    /// same folder is its own, left by one that died.
+    /// Not the process: whoever has a run's journal open here is its only process, so a lock of the same run, folder and
+    /// machine is its own, left by one that died. A copy of the folder on another machine is another controller.
     pub fn controller(&self) -> Result<String, RunsError> {
+        let name = self.name()?;
+        Ok(format!("{name}/{}", machine::mark(&name, &machine::id())))
+    }
+
+    /// What this folder is called, for ever and in all its copies.
+    fn name(&self) -> Result<String, RunsError> {
         let path = self.dir.join("controller");
         private_folder(&self.dir)?;
         let read = || std::fs::read_to_string(&path).unwrap_or_default();

@@ -66,6 +66,8 @@ pub enum JobState {
     NeverStarted,
     /// It runs.
     Running,
+    /// Its command has ended, and what that wrote is being synced; the outcome is told after that.
+    Syncing,
     /// It ended by itself.
     Exited {
         /// The command's exit status.
@@ -103,7 +105,7 @@ impl Target {
                 news = self.news(&folder, seen.offset, 10) => news?,
             };
             seen.take(&news.bytes);
-            if news.state == JobState::Running || seen.offset < news.size {
+            if matches!(news.state, JobState::Running | JobState::Syncing) || seen.offset < news.size {
                 continue;
             }
             let tail = seen.finish();
@@ -111,7 +113,7 @@ impl Target {
                 JobState::Exited { status } => JobEnd::Exited { status, tail },
                 JobState::TimedOut => JobEnd::TimedOut { tail },
                 JobState::Rebooted => JobEnd::Rebooted,
-                JobState::Lost | JobState::NeverStarted | JobState::Running => JobEnd::Lost,
+                JobState::Lost | JobState::NeverStarted | JobState::Running | JobState::Syncing => JobEnd::Lost,
             });
         }
     }
@@ -121,7 +123,8 @@ impl Target {
         Ok(self.news(&self.job_folder(step, attempt, part), 0, 0).await?.state)
     }
 
-    /// Ends a job that may still run: SIGTERM to its processes, SIGKILL ten seconds later.
+    /// Ends a job that may still run: SIGTERM to its processes, SIGKILL ten seconds later. One whose command has ended is
+    /// waited for.
     pub async fn end_job(&self, step: &str, attempt: u32, part: &str) -> Result<(), TargetError> {
         let folder = self.job_folder(step, attempt, part);
         let what = format!("end the command of step `{step}`");
@@ -164,6 +167,7 @@ fn read_news(answer: &[u8]) -> Option<News> {
     let state = match state {
         "never" => JobState::NeverStarted,
         "running" => JobState::Running,
+        "syncing" => JobState::Syncing,
         "rebooted" => JobState::Rebooted,
         "lost" => JobState::Lost,
         "exited" => {

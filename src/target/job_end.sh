@@ -11,7 +11,18 @@ signal() {
     done 2>/dev/null
 }
 n=0
+syncs=0
 while running; do
+    # The command has ended, and what it wrote is being synced: however long that takes, no signal makes it shorter.
+    if [ -e ended ]; then
+        syncs=$((syncs + 1))
+        if [ "$syncs" -gt 12000 ]; then
+            echo "the command in $d has ended, and what it wrote is being synced still: see what its disks do" >&2
+            exit 1
+        fi
+        sleep 0.2
+        continue
+    fi
     case $n in
     0) signal TERM ;;
     100 | 150 | 200 | 250) signal KILL ;;

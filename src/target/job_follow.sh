@@ -5,7 +5,7 @@ state() {
     [ ! -e "$d/rc" ] || { echo exited; return; }
     # A start that is under way.
     flock -n -s "${d%/*}/starting" true || { echo running; return; }
-    flock -n -s "$d/alive" true || { echo running; return; }
+    flock -n -s "$d/alive" true || { if [ -e "$d/ended" ]; then echo syncing; else echo running; fi; return; }
     # It may have ended between the two looks.
     [ ! -e "$d/rc" ] || { echo exited; return; }
     [ -e "$d/started" ] || { echo never; return; }
@@ -18,7 +18,8 @@ while :; do
     s=$(state)
     size=0
     if [ -e "$d/out" ]; then size=$(stat -c %s -- "$d/out"); fi
-    if [ "$s" != running ] || [ "$size" -gt "$from" ] || [ "$n" -ge "$turns" ]; then break; fi
+    case $s in running | syncing) ;; *) break ;; esac
+    if [ "$size" -gt "$from" ] || [ "$n" -ge "$turns" ]; then break; fi
     n=$((n + 1))
     sleep 0.2
 done

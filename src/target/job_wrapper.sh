@@ -65,6 +65,9 @@ while kill -s 0 "$keeper" 2>/dev/null && [ "$n" -lt 50 ]; do
     n=$((n + 1))
     sleep 0.1
 done
+# From here on nobody needs to end anything: the number of the command's process, which others are given later, is the sign
+# of that. A rename takes no room on a full disk. It says nothing of the outcome, and need not last.
+mv -f main ended
 # What the command did outlasts a power cut before anybody is told that it ended: on the file systems that a control plane
 # is made of, however long that takes, and on every other with a device, if that answers soon: one that does not may be
 # a lost disk that has nothing to do with this.

@@ -6,6 +6,7 @@
 //!
 //! The scripts are the `.sh` files beside this one; their values arrive in quoted assignments.
 
+mod entries;
 mod error;
 mod facts;
 mod facts_text;
@@ -22,6 +23,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use entries::Entry;
 pub use error::TargetError;
 pub use facts::{Facts, Filesystem, HomeState, Image, Kubelet, PathKind, PathState, Tool, VALUE_NAMES};
 pub use files::{Owner, Payload, Place, Placed};
