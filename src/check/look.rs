@@ -18,7 +18,7 @@ use crate::playbook::Playbook;
 use crate::sources::{self, Search, SourceError, Unpack};
 use crate::target::{Facts, Heard, Holder, Target, TargetError, listen};
 use crate::text::Values;
-use crate::transport::{Ssh, Transport, TransportError};
+use crate::transport::{Ssh, TransportError};
 
 /// What a playbook usually changes, and drctl's own folder.
 pub const PATHS: &[&str] =

@@ -149,6 +149,10 @@ mod tests {
                 if dies(chance) {
                     return true;
                 }
+                if chance.draw() % 7 == 2 {
+                    note(Event::StepFailed { step: name(*step), error: String::new() });
+                    return false;
+                }
                 note(Event::StepKept { step: name(*step) });
                 if dies(chance) {
                     return true;

@@ -18,6 +18,8 @@ use crate::journal::RunState;
 enum Kind {
     /// It looks at what came out.
     Looks,
+    /// It looks, and what was there before looks the same.
+    Agrees,
     /// It cannot tell, but can be undone and begun again.
     Repeats,
     /// It runs a command as a job, which may be begun once in each attempt.
@@ -143,6 +145,9 @@ impl Process<'_> {
     fn keep_and_apply(&mut self, step: usize, attempt: u32) -> Result<(), Died> {
         // Written down and moved; what was kept before stays as it was kept.
         self.world.act()?;
+        if self.world.fails() {
+            return self.note(Event::StepFailed { step: name(step), error: String::new() });
+        }
         let place = &mut self.world.places[step];
         if place.aside.is_none() {
             place.aside = Some(place.content);
@@ -189,7 +194,12 @@ impl Process<'_> {
         if place.running == Some(attempt) || place.exited == Some(attempt) {
             return self.apply(step, attempt);
         }
-        if self.world.kinds[step] == Kind::Looks && place.content == Content::New {
+        let took = match self.world.kinds[step] {
+            Kind::Looks => place.content == Content::New,
+            Kind::Agrees => matches!(place.content, Content::New | Content::Before),
+            Kind::Repeats | Kind::Commands => false,
+        };
+        if took {
             return self.note(Event::StepDone { step: name(step), outputs: crate::text::Values::new() });
         }
         self.undo(step)
@@ -256,7 +266,7 @@ fn lives() -> impl Strategy<Value = Vec<Life>> {
 }
 
 fn kinds() -> impl Strategy<Value = Vec<Kind>> {
-    prop::collection::vec(prop::sample::select(vec![Kind::Looks, Kind::Repeats, Kind::Commands]), 1..7)
+    prop::collection::vec(prop::sample::select(vec![Kind::Looks, Kind::Agrees, Kind::Repeats, Kind::Commands]), 1..7)
 }
 
 /// Works on a run through all its lives, and a last one without end.

@@ -33,6 +33,8 @@ pub enum StepState {
         attempt: u32,
         /// What it said.
         error: String,
+        /// Whether all that it may change was kept before: nothing of it has happened otherwise.
+        kept: bool,
     },
     /// It is being undone.
     Undoing,
@@ -59,17 +61,22 @@ impl StepState {
     /// The state after an event that concerns the step.
     pub fn next(&self, event: &Event) -> Result<Self, IllegalEvent> {
         let next = match (self, event) {
-            // What was left without an outcome, or failed, is settled afresh by whoever takes the run up.
-            (Self::Failed { attempt, .. }, Event::Resumed { .. }) => Self::Kept { attempt: *attempt },
+            // What was left without an outcome, or failed, is settled afresh by whoever takes the run up; what failed while it
+            // was being kept is kept first.
+            (Self::Failed { attempt, kept: true, .. }, Event::Resumed { .. }) => Self::Kept { attempt: *attempt },
+            (Self::Failed { attempt, kept: false, .. }, Event::Resumed { .. }) => Self::Started { attempt: *attempt },
             (same, Event::Resumed { .. }) => same.clone(),
 
             (Self::Pending | Self::Undone, Event::StepStarted { attempt, .. }) => Self::Started { attempt: *attempt },
             (Self::Started { attempt }, Event::StepKept { .. }) => Self::Kept { attempt: *attempt },
-            (Self::Kept { .. }, Event::StepDone { outputs, .. }) => Self::Done { outputs: outputs.clone() },
+            // Without having been kept: before 0.1.0, what had failed while it was being kept was settled all the same.
+            (Self::Started { .. } | Self::Kept { .. }, Event::StepDone { outputs, .. }) => {
+                Self::Done { outputs: outputs.clone() }
+            }
             // Before it was begun, or begun again: its `when` does not hold, or not any more. Once begun: nothing to do.
             (Self::Pending | Self::Undone | Self::Kept { .. }, Event::StepSkipped { .. }) => Self::Skipped,
             (Self::Started { attempt } | Self::Kept { attempt }, Event::StepFailed { error, .. }) => {
-                Self::Failed { attempt: *attempt, error: error.clone() }
+                Self::Failed { attempt: *attempt, error: error.clone(), kept: matches!(self, Self::Kept { .. }) }
             }
 
             (

@@ -453,14 +453,34 @@ async fn a_job_that_was_broken_off_while_its_files_were_synced_is_no_success() {
     assert_eq!(target.job_state("it", 1, "apply").await.unwrap(), JobState::Rebooted);
 }
 
+/// Changes a file; its undo leaves a trace.
+const TOUCHES: &str = "action = \"command\"\nrun = \"true\"\nverify = \"true\"\nundo = \"echo x >>AT/log\"\n\
+                       touches = [\"AT/file\"]";
+
 /// Nothing of the step is undone, since that would leave neither the new nor the old.
 #[tokio::test]
 async fn what_was_kept_and_is_gone_is_not_called_rolled_back() {
-    const TOUCHES: &str = "action = \"command\"\nrun = \"true\"\nundo = \"echo x >>AT/log\"\ntouches = [\"AT/file\"]";
     let mut bed = Bed::taken_up(TOUCHES).await;
     bed.engine.note(Event::StepDone { step: "it".to_owned(), outputs: Values::new() }).unwrap();
     bed.engine.note(Event::RollbackStarted { reason: String::new() }).unwrap();
     let Left::NeedsPerson { error, .. } = bed.engine.work().await.unwrap() else { panic!("it is another ending") };
     assert!(error.contains("/r/it/aside`") && error.contains("cannot be put back"), "{error}");
     assert_eq!(bed.read("log"), "");
+}
+
+/// What failed while it was being kept is kept before it counts as done, whatever its `verify` says of what was there.
+#[tokio::test]
+async fn what_could_not_be_kept_is_kept_when_the_run_is_taken_up() {
+    let mut bed = Bed::new(TOUCHES, Duration::ZERO).await;
+    let it = || "it".to_owned();
+    for event in [
+        Event::StepStarted { step: it(), attempt: 1 },
+        Event::StepFailed { step: it(), error: String::new() },
+        Event::Resumed { direction: Direction::Forward },
+    ] {
+        bed.engine.note(event).unwrap();
+    }
+    assert_eq!(bed.engine.work().await.unwrap(), RESTORED);
+    assert_eq!(bed.events(), "step_started step_failed resumed step_kept step_done finished");
+    assert!(fs::exists(bed.root.path().join("drctl/r/it/aside")).unwrap());
 }

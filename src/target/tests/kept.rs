@@ -41,6 +41,34 @@ async fn twice_put_back(target: &Target) {
     target.put_back("step").await.unwrap();
 }
 
+/// Whether the script was cut after so many of its durable deeds: `sync` is where it dies.
+async fn was_cut(target: &Target, at: usize, script: &str) -> bool {
+    let dying =
+        format!("n=0; sync() {{ n=$((n + 1)); [ $n -lt {at} ] || kill -9 $$; command sync \"$@\"; }}\n{script}");
+    target.ask("be cut", &dying).await.is_err()
+}
+
+/// Keeps and puts back, cut at every durable deed in turn; every second time what was cut is gone on with and wrecked
+/// before it is put back.
+async fn through_every_cut(host: &Host, keeps: &[Keep], last: usize, wreck: impl Fn()) {
+    let before = host.tree("data");
+    let target = host.held().await;
+    let mut bit = [0, 0];
+    for at in 1..=last {
+        let set = target.set_aside_script("step", keeps).unwrap();
+        bit[0] += usize::from(was_cut(&target, at, &set).await);
+        if at % 2 == 0 {
+            target.set_aside("step", keeps).await.unwrap();
+            wreck();
+        }
+        let cut = was_cut(&target, at, &target.put_back_script("step")).await;
+        bit[1] += usize::from(cut);
+        twice_put_back(&target).await;
+        assert_eq!(host.tree("data"), before, "cut at {at}");
+    }
+    assert!(bit.iter().all(|bit| (3..last).contains(bit)), "cuts that bit, of {last}: {bit:?}");
+}
+
 #[tokio::test]
 async fn what_was_set_aside_comes_back_as_it_was() {
     let host = Host::new();
@@ -106,25 +134,9 @@ async fn two_steps_that_touch_the_same_path_unwind_in_turn() {
 
 #[tokio::test]
 async fn every_moment_of_keeping_and_putting_back_may_be_the_last() {
-    // The script is cut after each of its durable deeds: `sync` is where it dies.
     let host = Host::new();
     furnish(&host);
-    let before = host.tree("data");
-    let target = host.held().await;
-    for cut in 1..40 {
-        let dying = |body: String| {
-            format!("n=0; sync() {{ n=$((n + 1)); [ $n -lt {cut} ] || kill -9 $$; command sync \"$@\"; }}\n{body}")
-        };
-        let set = target.set_aside_script("step", &keeps(&host)).unwrap();
-        let _cut = target.ask("be cut", &dying(set)).await;
-        if cut % 2 == 0 {
-            target.set_aside("step", &keeps(&host)).await.unwrap();
-            wreck(&host);
-        }
-        let _cut = target.ask("be cut", &dying(target.put_back_script("step"))).await;
-        target.put_back("step").await.unwrap();
-        assert_eq!(host.tree("data"), before, "cut at {cut}");
-    }
+    through_every_cut(&host, &keeps(&host), 40, || wreck(&host)).await;
 }
 
 /// A file system of its own, for as long as it lives.
@@ -152,24 +164,12 @@ async fn a_mount_point_keeps_its_place() {
     host.write("data/etcd/.hidden", "too");
     fs::create_dir(host.path("data/etcd/lost+found")).unwrap();
     fs::set_permissions(&mounted.0, fs::Permissions::from_mode(0o755)).unwrap();
-    let before = host.tree("data");
-    let target = host.held().await;
-    for cut in 1..12 {
-        let set = target.set_aside_script("step", &[Keep::moved(&mounted.0)]).unwrap();
-        let dying = |body: String| {
-            format!("n=0; sync() {{ n=$((n + 1)); [ $n -lt {cut} ] || kill -9 $$; command sync \"$@\"; }}\n{body}")
-        };
-        let _cut = target.ask("be cut", &dying(set)).await;
-        if cut % 2 == 0 {
-            target.set_aside("step", &[Keep::moved(&mounted.0)]).await.unwrap();
-            assert!(!fs::exists(host.path("data/etcd/member")).unwrap());
-            host.write("data/etcd/member/new", "new");
-            fs::set_permissions(&mounted.0, fs::Permissions::from_mode(0o700)).unwrap();
-        }
-        let _cut = target.ask("be cut", &dying(target.put_back_script("step"))).await;
-        twice_put_back(&target).await;
-        assert_eq!(host.tree("data"), before, "cut at {cut}");
-    }
+    through_every_cut(&host, &[Keep::moved(&mounted.0)], 12, || {
+        assert!(!fs::exists(host.path("data/etcd/member")).unwrap());
+        host.write("data/etcd/member/new", "new");
+        fs::set_permissions(&mounted.0, fs::Permissions::from_mode(0o700)).unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]
