@@ -159,10 +159,11 @@ fn is_what_kubeadm_made(host: &Host<'_>) {
     assert_eq!(told("data-dir"), "/var/lib/etcd");
 }
 
-/// The shipped playbook, and after it the API server is asked for its health, by address and by name.
+/// The shipped playbook, and after it the API server is asked for its health, by address, by name and on the loopback.
 fn and_asked_for_its_health(lab: &Lab, host: &Host<'_>) -> String {
     host.sh("echo '127.0.0.1 kubernetes.default' >>/etc/hosts");
-    let asked = [("by-address", ADDRESS), ("by-name", "kubernetes.default")].map(|(step, host)| {
+    let hosts = [("by-address", ADDRESS), ("by-name", "kubernetes.default"), ("on-loopback", "127.0.0.1")];
+    let asked = hosts.map(|(step, host)| {
         let url = format!("https://{host}:6443/healthz");
         format!("\n[[step]]\nname = \"{step}\"\naction = \"wait_for\"\nhttp = \"{url}\"\ntimeout = \"30s\"\n")
     });

@@ -231,15 +231,29 @@ mod tests {
         Facts { tools: [("kubeadm".to_owned(), kubeadm)].into(), ..Facts::bare() }
     }
 
+    fn inventory(more: &str) -> Inventory {
+        let text = format!(
+            "[cluster]\nname = \"a\"\nendpoint = \"a:6443\"\n{more}[target]\nhost = \"h\"\n[[snapshots]]\n\
+             folder.path = \"/b\"\n[pki]\ndir = \"/p\"\n"
+        );
+        crate::inventory::parse("test", &text, std::path::Path::new("/")).unwrap()
+    }
+
+    #[test]
+    fn the_inventorys_port_counts_before_the_snapshots() {
+        let claims = Claims { api_port: Some(8443), ..Claims::default() };
+        let inline = |init: &str| {
+            format!("kubeadm_config_inline = '''\napiVersion: kubeadm.k8s.io/v1beta3\nkind: {init}\n'''\n")
+        };
+        let init = inline("InitConfiguration\nlocalAPIEndpoint: {bindPort: 7443}");
+        assert_eq!(api_port(&inventory(&init), Some(&claims)), 7443);
+        assert_eq!(api_port(&inventory(&inline("ClusterConfiguration")), Some(&claims)), 8443);
+        assert_eq!(api_port(&inventory(""), Some(&claims)), 8443);
+        assert_eq!(api_port(&inventory("kubeadm_config = '/nowhere'\n"), None), 6443, "which is told elsewhere");
+    }
+
     #[test]
     fn defaults_are_of_the_kubeadm_that_is_there() {
-        let inventory = |more: &str| {
-            let text = format!(
-                "[cluster]\nname = \"a\"\nendpoint = \"a:6443\"\n{more}[target]\nhost = \"h\"\n[[snapshots]]\n\
-                 folder.path = \"/b\"\n[pki]\ndir = \"/p\"\n"
-            );
-            crate::inventory::parse("test", &text, std::path::Path::new("/")).unwrap()
-        };
         let of = |kubeadm: &str, more: &str| {
             let documents = Config::of(&inventory(more), None, Some(&with_kubeadm(kubeadm))).unwrap().documents;
             (documents.version().unwrap().to_owned(), documents.kubernetes_version)
