@@ -159,8 +159,9 @@ pub struct Engine {
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Long enough for a job's own limit, which the target keeps, to speak first.
-const GRACE: Duration = Duration::from_secs(30);
+/// Long enough for a job's own limit, which the target keeps, to speak first: 10 s until SIGKILL, 15 s for what is left behind, 5 s for
+/// its output, and a slow link.
+const GRACE: Duration = Duration::from_mins(1);
 
 impl Engine {
     /// Takes a run up; its journal says where.
