@@ -6,12 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::state::StepState;
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{Action, ActionError, Context, Outcome, SetAside, Tell, Verdict};
 use crate::event::{Event, Kept, Live, RunHeader, StepRef};
 use crate::inventory::Span;
-use crate::target::JobState;
+use crate::target::{JobState, StillKept};
 use crate::text::Values;
 
 impl Engine {
@@ -178,9 +177,8 @@ impl Engine {
 
     pub(super) async fn undo(&mut self, step: usize) -> Step<()> {
         let name = self.run.playbook.steps[step].name.clone();
-        // One that failed may have kept nothing, and an undo that was broken off may have put all of it back.
-        let kept = matches!(self.state.steps[step], StepState::Done { .. });
-        self.note(Event::UndoStarted { step: name.clone() })?;
+        let kept = self.state.steps[step].was_kept();
+        self.note(Event::UndoStarted { step: name.clone(), leaves_mark: true })?;
         let values = self.values();
         let attempt = self.state.attempts[step];
         match self.undo_and_put_back(step, attempt, &values, kept).await {
@@ -217,18 +215,21 @@ impl Engine {
 
     /// Before anything is undone: what somebody removed by hand cannot be put back.
     async fn still_kept(&self, step: usize, cx: &Context<'_>) -> Result<(), ActionError> {
-        let kept = match self.run.playbook.steps[step].action.set_aside(cx)? {
-            SetAside::Paths(keeps) => !keeps.is_empty(),
-            SetAside::Nothing { .. } => false,
-        };
-        if kept && !self.run.target.is_set_aside(cx.step).await? {
-            return Err(ActionError::Unexpected {
-                what: "what the step kept on the target".to_owned(),
-                expected: format!("`{}/aside`", self.run.target.step_folder(cx.step)),
-                found: "nothing: it was removed, so it cannot be put back".to_owned(),
-            });
+        if matches!(self.run.playbook.steps[step].action.set_aside(cx)?, SetAside::Nothing { .. }) {
+            return Ok(());
         }
-        Ok(())
+        if self.run.target.still_kept(cx.step).await? != StillKept::Nothing {
+            return Ok(());
+        }
+        let aside = self.run.target.aside_folder(cx.step);
+        Err(ActionError::Unexpected {
+            what: "what the step kept on the target".to_owned(),
+            expected: format!("`{aside}`"),
+            found: format!(
+                "nothing: it was removed, so it cannot be put back. Once all is as it was by other means, \
+                 `mkdir -p {aside}.back` says so"
+            ),
+        })
     }
 
     /// What is not as it was, in the order in which it would be put back.

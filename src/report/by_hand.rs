@@ -31,7 +31,7 @@ impl ByHand {
     /// From a journal whose last word of a step is that it could not be undone.
     pub(super) fn of(state: &RunState, records: &[Record]) -> Option<Self> {
         let (index, error) = state.steps.iter().enumerate().find_map(|(index, step)| match step {
-            StepState::UndoFailed { error } => Some((index, error)),
+            StepState::UndoFailed { error, .. } => Some((index, error)),
             _ => None,
         })?;
         let step = &state.header.steps[index].name;
@@ -164,7 +164,7 @@ mod tests {
     fn undo_failed(kept: Option<Vec<Kept>>) -> [Event; 2] {
         let step = || "register".to_owned();
         let error = "`deregister` failed: exit status 1\n  | the load balancer does not answer".to_owned();
-        [Event::UndoStarted { step: step() }, Event::UndoFailed { step: step(), error, kept }]
+        [Event::UndoStarted { step: step(), leaves_mark: true }, Event::UndoFailed { step: step(), error, kept }]
     }
 
     fn events(back: bool, kept: Option<Vec<Kept>>) -> Vec<Event> {
@@ -227,7 +227,7 @@ mod tests {
     fn nothing_remains_once_the_undo_was_begun_again() {
         let mut events = events(true, Some(Vec::new()));
         assert!(run(events.clone()).is_some());
-        events.push(Event::UndoStarted { step: "register".to_owned() });
+        events.push(Event::UndoStarted { step: "register".to_owned(), leaves_mark: true });
         assert_eq!(run(events), None);
     }
 }

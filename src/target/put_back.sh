@@ -4,8 +4,18 @@ set -e
 [ -d "${aside%/*}" ] || exit 0
 exec 7>>"$busy"
 flock -w 3000 7
-rm -rf -- "$aside.new" "$aside.gone"
-[ -e "$aside" ] || exit 0
+# Once all is back, an empty folder is the mark of that: an undo that comes again finds it.
+leave_mark() {
+    sync "${aside%/*}"
+    rm -rf -- "$aside.back"/*
+}
+rm -rf -- "$aside.new"
+if [ ! -e "$aside" ]; then
+    leave_mark
+    exit 0
+fi
+# Of an attempt before.
+rm -rf -- "$aside.back"
 remove() {
     if ! rm -rf --one-file-system -- "$1"; then
         echo "could not remove all of $1; is something mounted below it?" >&2
@@ -129,6 +139,5 @@ for deed in put_back tidy set_times; do
         i=$((i - 1))
     done
 done
-mv -T -- "$aside" "$aside.gone"
-sync "${aside%/*}"
-rm -rf -- "$aside.gone"
+mv -T -- "$aside" "$aside.back"
+leave_mark

@@ -3,7 +3,8 @@
 //! What is kept is written down first, in `<run>/<step>/aside/`, one numbered folder for each path:
 //! what it was, how it is kept and where, which folders above it were missing, the times of those
 //! that were not. Moving is a rename on the same file system; in a mount point, whose folder cannot
-//! be renamed, it is one for each entry. Copies go into drctl's own folder.
+//! be renamed, it is one for each entry. Copies go into drctl's own folder. Once all of it is back, `aside` has become the
+//! empty folder `aside.back`: who undoes the step again is told that from what was removed by hand.
 
 use std::fmt::Write;
 
@@ -41,6 +42,17 @@ pub struct Aside {
     pub how: How,
     /// Where it is now; nothing when there was nothing at the path.
     pub stored: Option<String>,
+}
+
+/// What is still there of what a step kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StillKept {
+    /// Nothing is, nor a mark that it was put back.
+    Nothing,
+    /// All of it was put back.
+    Back,
+    /// It is there.
+    Kept,
 }
 
 impl Keep {
@@ -97,11 +109,21 @@ impl Target {
         self.aside_script(step, include_str!("put_back.sh"))
     }
 
-    /// Whether something is kept for the step.
-    pub async fn is_set_aside(&self, step: &str) -> Result<bool, TargetError> {
-        let folder = format!("{}/aside", self.step_folder(step));
-        let reply = self.look(&script(&[("aside", &folder)], "[ -d \"$aside\" ]")).await?;
-        Ok(reply.status == 0)
+    /// What is still there of what the step kept: looks only.
+    pub async fn still_kept(&self, step: &str) -> Result<StillKept, TargetError> {
+        let text = self.aside_script(step, include_str!("still_kept.sh"));
+        let answer = self.ask("look at what was set aside", &text).await?;
+        match answer.trim_end() {
+            "nothing" => Ok(StillKept::Nothing),
+            "back" => Ok(StillKept::Back),
+            "kept" => Ok(StillKept::Kept),
+            _ => Err(self.unknown_answer("what is set aside", &answer)),
+        }
+    }
+
+    /// The folder of what the step keeps.
+    pub fn aside_folder(&self, step: &str) -> String {
+        format!("{}/aside", self.step_folder(step))
     }
 
     /// What the run keeps on the target and has not put back: after a success it stays there.
@@ -153,7 +175,7 @@ impl Target {
 
     fn aside_script(&self, step: &str, body: &str) -> String {
         let values = [
-            ("aside", format!("{}/aside", self.step_folder(step))),
+            ("aside", self.aside_folder(step)),
             ("hidden", self.hidden(step)),
             ("busy", format!("{}/{BUSY}", self.run_folder())),
         ];

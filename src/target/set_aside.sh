@@ -80,15 +80,16 @@ keep() {
 }
 begin() {
     i=0
-    rm -rf -- "$aside.new"
+    # An attempt that was undone before left its mark.
+    rm -rf -- "$aside.new" "$aside.back"
     [ -e "$aside" ] || mkdir -- "$aside.new"
 }
 finish() {
     if [ ! -e "$aside" ]; then
         sync -f "$aside.new"
         mv -T -- "$aside.new" "$aside"
-        sync "${aside%/*}"
     fi
+    sync "${aside%/*}"
     for k in "$aside"/*; do
         if [ -d "$k" ]; then keep "$k"; fi
     done
