@@ -192,6 +192,9 @@ pub struct Kept {
     /// Where what was there is kept on the target; absent when nothing was there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<String>,
+    /// Whether somebody removed it from there; absent when nobody did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// Which way a run goes.

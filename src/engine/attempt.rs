@@ -205,35 +205,37 @@ impl Engine {
     ) -> Result<(), ActionError> {
         let tell = self.run.tell(step);
         let cx = self.run.context(step, attempt, values, &tell, &self.state.header);
-        if kept {
-            self.still_kept(step, &cx).await?;
-        }
+        self.still_kept(step, &cx, kept).await?;
         self.run.target.end_job(cx.step, attempt, crate::target::APPLY).await?;
         self.run.playbook.steps[step].action.undo(&cx).await?;
         Ok(self.run.target.put_back(cx.step).await?)
     }
 
-    /// Before anything is undone: what somebody removed by hand cannot be put back.
-    async fn still_kept(&self, step: usize, cx: &Context<'_>) -> Result<(), ActionError> {
-        if matches!(self.run.playbook.steps[step].action.set_aside(cx)?, SetAside::Nothing { .. }) {
-            return Ok(());
-        }
-        if self.run.target.still_kept(cx.step).await? != StillKept::Nothing {
+    /// Before anything is undone: what somebody removed by hand cannot be put back. A step that was not wholly `kept` may have
+    /// kept nothing, or a part.
+    async fn still_kept(&self, step: usize, cx: &Context<'_>, kept: bool) -> Result<(), ActionError> {
+        if kept && matches!(self.run.playbook.steps[step].action.set_aside(cx)?, SetAside::Nothing { .. }) {
             return Ok(());
         }
         let aside = self.run.target.aside_folder(cx.step);
-        Err(ActionError::Unexpected {
-            what: "what the step kept on the target".to_owned(),
-            expected: format!("`{aside}`"),
-            found: format!(
-                "nothing: it was removed, so it cannot be put back. Once all is as it was by other means, \
-                 `mkdir -p {aside}.back` says so"
+        let (expected, found) = match self.run.target.still_kept(cx.step).await? {
+            StillKept::Nothing if kept => (
+                format!("`{aside}`"),
+                format!(
+                    "nothing: it was removed, so it cannot be put back. Once all is as it was by other means, \
+                     `mkdir -p {aside}.back` says so"
+                ),
             ),
-        })
+            StillKept::Except { gone } if !gone.is_empty() => {
+                ("all of it".to_owned(), format!("less:\n  | {}", gone.join("\n  | ")))
+            }
+            StillKept::Nothing | StillKept::Back | StillKept::Except { .. } => return Ok(()),
+        };
+        Err(ActionError::Unexpected { what: "what the step kept on the target".to_owned(), expected, found })
     }
 
     /// What is not as it was, in the order in which it would be put back.
-    async fn kept(&self) -> Option<Vec<Kept>> {
+    pub(super) async fn kept(&self) -> Option<Vec<Kept>> {
         let target = &self.run.target;
         let asides = target.asides().await.ok()?;
         let steps = self.state.header.steps.iter().rev();
@@ -243,6 +245,7 @@ impl Engine {
                 step: step.name.clone(),
                 path: aside.path.clone(),
                 stored: aside.stored.clone(),
+                gone: aside.gone,
             });
             kept.collect::<Vec<_>>()
         };

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::event::Direction;
-use crate::target::Claim;
+use crate::target::{Claim, Keep};
 use crate::transport::{Local, Reply, Request, Stream, Transport, TransportError};
 
 /// The way to this machine, while it is there.
@@ -343,9 +343,9 @@ async fn a_step_that_was_undone_may_be_skipped() {
     assert_eq!(bed.events(), "step_started step_kept resumed undo_started undo_done step_skipped finished");
 }
 
-/// Changes a file; its undo leaves a trace.
+/// Changes two files; its undo leaves a trace.
 const TOUCHES: &str = "action = \"command\"\nrun = \"true\"\nverify = \"true\"\nundo = \"echo x >>AT/log\"\n\
-                       touches = [\"AT/file\"]";
+                       touches = [\"AT/one\", \"AT/two\"]";
 
 /// A run that came so far, and is being rolled back.
 async fn rolled_back_after(forwards: &[Event], back: Option<Event>) -> Bed {
@@ -389,6 +389,32 @@ async fn what_was_kept_and_is_gone_is_never_called_rolled_back() {
     // An undo of before 0.1.0 may have put it back without a mark.
     let mut bed = rolled_back_after(&done(), undoing(false)).await;
     assert_eq!(bed.engine.work().await.unwrap(), Left::Ended(Ending::RolledBack));
+}
+
+#[tokio::test]
+async fn a_part_that_is_gone_is_noticed_before_anything_is_undone() {
+    let mut bed = rolled_back_after(&done(), None).await;
+    let at = |name: &str| bed.root.path().join(name);
+    let [one, two] = ["one", "two"].map(|name| at(name).to_str().unwrap().to_owned());
+    fs::write(&one, "old").unwrap();
+    fs::write(&two, "old").unwrap();
+    bed.engine.run.target.set_aside("it", &[Keep::copied(&one), Keep::copied(&two)]).await.unwrap();
+    fs::write(&two, "new").unwrap();
+    let (data, away) = (at("drctl/r/it/aside/1/data"), at("away"));
+    fs::rename(&data, &away).unwrap();
+    for _ in 0..2 {
+        let Left::NeedsPerson { error, .. } = bed.engine.work().await.unwrap() else { panic!("it is another ending") };
+        let gone = format!("less:\n  | {one} cannot be put back: {}/it, where it was kept, is gone", data.display());
+        assert!(error.ends_with(&gone), "{error}");
+        assert_eq!((bed.read("log"), bed.read("two")), (String::new(), "new".to_owned()));
+        let kept = bed.engine.kept().await.unwrap();
+        let told: Vec<_> = kept.iter().map(|kept| (kept.path.as_str(), kept.gone)).collect();
+        assert_eq!(told, [(one.as_str(), true), (two.as_str(), false)]);
+        bed.engine.note(Event::Resumed { direction: Direction::Back }).unwrap();
+    }
+    fs::rename(&away, &data).unwrap();
+    assert_eq!(bed.engine.work().await.unwrap(), Left::Ended(Ending::RolledBack));
+    assert_eq!((bed.read("log"), bed.read("two")), ("x\n".to_owned(), "old".to_owned()));
 }
 
 /// What failed while it was being kept is kept before it counts as done, whatever its `verify` says of what was there.

@@ -15,8 +15,8 @@ fn any_event() -> impl Strategy<Value = Event> {
     let ending = prop_oneof![Just(Ending::Restored), Just(Ending::RolledBack)];
     let text = || "[a-z\"\\\\\n\u{e9}\u{1f4a5}]{0,12}";
     let kept = || {
-        let kept = (step(), "/[a-z ]{1,9}", prop::option::of("/[a-z ]{1,9}"));
-        let kept = kept.prop_map(|(step, path, stored)| Kept { step, path, stored });
+        let kept = (step(), "/[a-z ]{1,9}", prop::option::of("/[a-z ]{1,9}"), any::<bool>());
+        let kept = kept.prop_map(|(step, path, stored, gone)| Kept { step, path, stored, gone });
         prop::option::of(prop::collection::vec(kept, 0..3))
     };
     prop_oneof![
