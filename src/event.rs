@@ -64,6 +64,10 @@ pub enum Event {
     UndoStarted {
         /// The step.
         step: String,
+        /// Whether a mark stays on the target once what was kept is back: what is neither there nor marked was then removed by
+        /// others. Absent in journals from before 0.1.0, whose undos left none.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        leaves_mark: bool,
     },
     /// All that the step changed is as it was.
     UndoDone {
@@ -102,7 +106,7 @@ impl Event {
             | Self::StepDone { step, .. }
             | Self::StepSkipped { step, .. }
             | Self::StepFailed { step, .. }
-            | Self::UndoStarted { step }
+            | Self::UndoStarted { step, .. }
             | Self::UndoDone { step }
             | Self::UndoFailed { step, .. } => Some(step),
             Self::RunStarted(_)
@@ -188,6 +192,9 @@ pub struct Kept {
     /// Where what was there is kept on the target; absent when nothing was there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<String>,
+    /// Whether somebody removed it from there; absent when nobody did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// Which way a run goes.

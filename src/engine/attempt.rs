@@ -7,12 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-use super::state::StepState;
 use super::{Engine, Halt, Left, Run, Step, chain};
 use crate::actions::{Action, ActionError, Context, Outcome, SetAside, Tell, Verdict};
 use crate::event::{Event, Kept, Live, RunHeader, StepRef};
 use crate::inventory::Span;
-use crate::target::JobState;
+use crate::target::{JobState, StillKept};
 use crate::text::Values;
 
 impl Engine {
@@ -205,9 +204,8 @@ impl Engine {
 
     pub(super) async fn undo(&mut self, step: usize) -> Step<()> {
         let name = self.run.playbook.steps[step].name.clone();
-        // One that failed may have kept nothing, and an undo that was broken off may have put all of it back.
-        let kept = matches!(self.state.steps[step], StepState::Done { .. });
-        self.note(Event::UndoStarted { step: name.clone() })?;
+        let kept = self.state.steps[step].was_kept();
+        self.note(Event::UndoStarted { step: name.clone(), leaves_mark: true })?;
         let values = self.values();
         let attempt = self.state.attempts[step];
         match self.undo_and_put_back(step, attempt, &values, kept).await {
@@ -234,9 +232,7 @@ impl Engine {
     ) -> Result<(), ActionError> {
         let tell = self.run.tell(step);
         let cx = self.run.context(step, attempt, values, &tell, &self.state.header);
-        if kept {
-            self.still_kept(step, &cx).await?;
-        }
+        self.still_kept(step, &cx, kept).await?;
         tokio::select! {
             ended = self.run.target.end_job(cx.step, attempt, crate::target::APPLY) => ended?,
             // What a command wrote may take long to sync.
@@ -246,24 +242,31 @@ impl Engine {
         Ok(self.run.target.put_back(cx.step).await?)
     }
 
-    /// Before anything is undone: what somebody removed by hand cannot be put back.
-    async fn still_kept(&self, step: usize, cx: &Context<'_>) -> Result<(), ActionError> {
-        let kept = match self.run.playbook.steps[step].action.set_aside(cx)? {
-            SetAside::Paths(keeps) => !keeps.is_empty(),
-            SetAside::Nothing { .. } => false,
-        };
-        if kept && !self.run.target.is_set_aside(cx.step).await? {
-            return Err(ActionError::Unexpected {
-                what: "what the step kept on the target".to_owned(),
-                expected: format!("`{}/aside`", self.run.target.step_folder(cx.step)),
-                found: "nothing: it was removed, so it cannot be put back".to_owned(),
-            });
+    /// Before anything is undone: what somebody removed by hand cannot be put back. A step that was not wholly `kept` may have
+    /// kept nothing, or a part.
+    async fn still_kept(&self, step: usize, cx: &Context<'_>, kept: bool) -> Result<(), ActionError> {
+        if kept && matches!(self.run.playbook.steps[step].action.set_aside(cx)?, SetAside::Nothing { .. }) {
+            return Ok(());
         }
-        Ok(())
+        let aside = self.run.target.aside_folder(cx.step);
+        let (expected, found) = match self.run.target.still_kept(cx.step).await? {
+            StillKept::Nothing if kept => (
+                format!("`{aside}`"),
+                format!(
+                    "nothing: it was removed, so it cannot be put back. Once all is as it was by other means, \
+                     `mkdir -p {aside}.back` says so"
+                ),
+            ),
+            StillKept::Except { gone } if !gone.is_empty() => {
+                ("all of it".to_owned(), format!("less:\n  | {}", gone.join("\n  | ")))
+            }
+            StillKept::Nothing | StillKept::Back | StillKept::Except { .. } => return Ok(()),
+        };
+        Err(ActionError::Unexpected { what: "what the step kept on the target".to_owned(), expected, found })
     }
 
     /// What is not as it was, in the order in which it would be put back.
-    async fn kept(&self) -> Option<Vec<Kept>> {
+    pub(super) async fn kept(&self) -> Option<Vec<Kept>> {
         let target = &self.run.target;
         let asides = target.asides().await.ok()?;
         let steps = self.state.header.steps.iter().rev();
@@ -273,6 +276,7 @@ impl Engine {
                 step: step.name.clone(),
                 path: aside.path.clone(),
                 stored: aside.stored.clone(),
+                gone: aside.gone,
             });
             kept.collect::<Vec<_>>()
         };

@@ -93,7 +93,7 @@ fn forward(state: &RunState, patience: &[Patience], tried: u32) -> Decision {
             }
         }
         // An undo that was begun to try again goes on to its end first.
-        StepState::Undoing | StepState::UndoFailed { .. } => Decision::Undo { step },
+        StepState::Undoing { .. } | StepState::UndoFailed { .. } => Decision::Undo { step },
         StepState::Pending | StepState::Undone | StepState::Done { .. } | StepState::Skipped => {
             Decision::Begin { step, attempt: state.attempts[step] + 1 }
         }
@@ -167,12 +167,12 @@ mod tests {
                 if chance.draw().is_multiple_of(2) {
                     outcome(&mut note, *step, chance);
                 } else {
-                    note(Event::UndoStarted { step: name(*step) });
+                    note(Event::UndoStarted { step: name(*step), leaves_mark: true });
                     note(Event::UndoDone { step: name(*step) });
                 }
             }
             Decision::Undo { step } => {
-                note(Event::UndoStarted { step: name(*step) });
+                note(Event::UndoStarted { step: name(*step), leaves_mark: true });
                 if dies(chance) {
                     return true;
                 }

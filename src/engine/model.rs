@@ -39,6 +39,8 @@ enum Content {
 struct Place {
     content: Content,
     aside: Option<Content>,
+    /// The mark that what was aside was put back.
+    back: bool,
     /// Attempt → how often its command was begun.
     begun: BTreeMap<u32, u32>,
     /// The attempt whose job runs without anybody waiting for it.
@@ -149,6 +151,7 @@ impl Process<'_> {
             return self.note(Event::StepFailed { step: name(step), error: String::new() });
         }
         let place = &mut self.world.places[step];
+        place.back = false;
         if place.aside.is_none() {
             place.aside = Some(place.content);
             place.content = Content::Nothing;
@@ -206,9 +209,12 @@ impl Process<'_> {
     }
 
     fn undo(&mut self, step: usize) -> Result<(), Died> {
-        self.note(Event::UndoStarted { step: name(step) })?;
+        let kept = self.state.steps[step].was_kept();
+        self.note(Event::UndoStarted { step: name(step), leaves_mark: true })?;
         self.world.act()?;
-        self.world.places[step].running = None;
+        let place = &mut self.world.places[step];
+        assert!(!kept || place.aside.is_some() || place.back, "what was put back would be missed");
+        place.running = None;
         if self.world.chance.failures.len() % 7 == 3 && self.world.fails() {
             return self.note(Event::UndoFailed { step: name(step), error: String::new(), kept: None }).and(Err(Died));
         }
@@ -216,6 +222,7 @@ impl Process<'_> {
         let place = &mut self.world.places[step];
         if let Some(aside) = place.aside.take() {
             place.content = aside;
+            place.back = true;
         }
         self.note(Event::UndoDone { step: name(step) })
     }
@@ -271,7 +278,14 @@ fn kinds() -> impl Strategy<Value = Vec<Kind>> {
 
 /// Works on a run through all its lives, and a last one without end.
 fn live(kinds: Vec<Kind>, lives: &[Life], patience: &[Patience], chance: Chance) -> (RunState, World) {
-    let place = Place { content: Content::Before, aside: None, begun: BTreeMap::new(), running: None, exited: None };
+    let place = Place {
+        content: Content::Before,
+        aside: None,
+        back: false,
+        begun: BTreeMap::new(),
+        running: None,
+        exited: None,
+    };
     let mut state = RunState::begun(header(kinds.len()));
     let mut world = World { places: vec![place; kinds.len()], kinds, left: 0, chance };
     let last = Life { effects: u32::MAX, reboot: false, back: false };

@@ -24,6 +24,8 @@ pub enum StepState {
     Done {
         /// What later steps may refer to.
         outputs: Values,
+        /// Whether all that it may change was kept before.
+        kept: bool,
     },
     /// There was nothing to do.
     Skipped,
@@ -37,13 +39,18 @@ pub enum StepState {
         kept: bool,
     },
     /// It is being undone.
-    Undoing,
+    Undoing {
+        /// Whether what was kept for it is on the target, or a mark that it was put back.
+        kept: bool,
+    },
     /// All that it changed is as it was.
     Undone,
     /// It could not be undone.
     UndoFailed {
         /// What it said.
         error: String,
+        /// As while it was being undone.
+        kept: bool,
     },
 }
 
@@ -71,12 +78,12 @@ impl StepState {
             (Self::Started { attempt }, Event::StepKept { .. }) => Self::Kept { attempt: *attempt },
             // Without having been kept: before 0.1.0, what had failed while it was being kept was settled all the same.
             (Self::Started { .. } | Self::Kept { .. }, Event::StepDone { outputs, .. }) => {
-                Self::Done { outputs: outputs.clone() }
+                Self::Done { outputs: outputs.clone(), kept: self.was_kept() }
             }
             // Before it was begun, or begun again: its `when` does not hold, or not any more. Once begun: nothing to do.
             (Self::Pending | Self::Undone | Self::Kept { .. }, Event::StepSkipped { .. }) => Self::Skipped,
             (Self::Started { attempt } | Self::Kept { attempt }, Event::StepFailed { error, .. }) => {
-                Self::Failed { attempt: *attempt, error: error.clone(), kept: matches!(self, Self::Kept { .. }) }
+                Self::Failed { attempt: *attempt, error: error.clone(), kept: self.was_kept() }
             }
 
             (
@@ -84,12 +91,14 @@ impl StepState {
                 | Self::Kept { .. }
                 | Self::Done { .. }
                 | Self::Failed { .. }
-                | Self::Undoing
+                | Self::Undoing { .. }
                 | Self::UndoFailed { .. },
-                Event::UndoStarted { .. },
-            ) => Self::Undoing,
-            (Self::Undoing, Event::UndoDone { .. }) => Self::Undone,
-            (Self::Undoing, Event::UndoFailed { error, .. }) => Self::UndoFailed { error: error.clone() },
+                Event::UndoStarted { leaves_mark, .. },
+            ) => Self::Undoing { kept: self.was_kept() && *leaves_mark },
+            (Self::Undoing { .. }, Event::UndoDone { .. }) => Self::Undone,
+            (Self::Undoing { kept }, Event::UndoFailed { error, .. }) => {
+                Self::UndoFailed { error: error.clone(), kept: *kept }
+            }
 
             (state, event) => {
                 return Err(IllegalEvent { state: format!("{state:?}"), event: format!("{event:?}") });
@@ -105,9 +114,21 @@ impl StepState {
             | Self::Kept { .. }
             | Self::Done { .. }
             | Self::Failed { .. }
-            | Self::Undoing
+            | Self::Undoing { .. }
             | Self::UndoFailed { .. } => true,
             Self::Pending | Self::Skipped | Self::Undone => false,
+        }
+    }
+
+    /// Whether the target certainly holds what was kept for it, or a mark that it was put back.
+    pub fn was_kept(&self) -> bool {
+        match self {
+            Self::Kept { .. } => true,
+            Self::Done { kept, .. }
+            | Self::Failed { kept, .. }
+            | Self::Undoing { kept }
+            | Self::UndoFailed { kept, .. } => *kept,
+            Self::Pending | Self::Started { .. } | Self::Skipped | Self::Undone => false,
         }
     }
 
@@ -119,13 +140,13 @@ impl StepState {
     /// What later steps may refer to.
     pub fn outputs(&self) -> Option<&Values> {
         match self {
-            Self::Done { outputs } => Some(outputs),
+            Self::Done { outputs, .. } => Some(outputs),
             Self::Pending
             | Self::Started { .. }
             | Self::Kept { .. }
             | Self::Skipped
             | Self::Failed { .. }
-            | Self::Undoing
+            | Self::Undoing { .. }
             | Self::Undone
             | Self::UndoFailed { .. } => None,
         }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::event::Direction;
-use crate::target::{Claim, JobState};
+use crate::target::{Claim, JobState, Keep};
 use crate::transport::{Local, Reply, Request, Stream, Transport, TransportError};
 
 /// The way to this machine, while it is there.
@@ -453,26 +453,84 @@ async fn a_job_that_was_broken_off_while_its_files_were_synced_is_no_success() {
     assert_eq!(target.job_state("it", 1, "apply").await.unwrap(), JobState::Rebooted);
 }
 
-/// Changes a file; its undo leaves a trace.
+/// Changes two files; its undo leaves a trace.
 const TOUCHES: &str = "action = \"command\"\nrun = \"true\"\nverify = \"true\"\nundo = \"echo x >>AT/log\"\n\
-                       touches = [\"AT/file\"]";
+                       touches = [\"AT/one\", \"AT/two\"]";
 
-/// Nothing of the step is undone, since that would leave neither the new nor the old.
+/// A run that came so far, and is being rolled back.
+async fn rolled_back_after(forwards: &[Event], back: Option<Event>) -> Bed {
+    let mut bed = Bed::new(TOUCHES, Duration::ZERO).await;
+    let turned = [Event::RollbackStarted { reason: String::new() }];
+    for event in forwards.iter().chain(&turned).cloned().chain(back) {
+        bed.engine.note(event).unwrap();
+    }
+    bed
+}
+
+fn it() -> String {
+    "it".to_owned()
+}
+
+fn begun() -> Vec<Event> {
+    vec![Event::StepStarted { step: it(), attempt: 1 }, Event::StepKept { step: it() }]
+}
+
+fn done() -> Vec<Event> {
+    [begun(), vec![Event::StepDone { step: it(), outputs: Values::new() }]].concat()
+}
+
+/// Nothing of the step is undone, since that would leave neither the new nor the old; however often it is asked for.
 #[tokio::test]
-async fn what_was_kept_and_is_gone_is_not_called_rolled_back() {
-    let mut bed = Bed::taken_up(TOUCHES).await;
-    bed.engine.note(Event::StepDone { step: "it".to_owned(), outputs: Values::new() }).unwrap();
-    bed.engine.note(Event::RollbackStarted { reason: String::new() }).unwrap();
-    let Left::NeedsPerson { error, .. } = bed.engine.work().await.unwrap() else { panic!("it is another ending") };
-    assert!(error.contains("/r/it/aside`") && error.contains("cannot be put back"), "{error}");
-    assert_eq!(bed.read("log"), "");
+async fn what_was_kept_and_is_gone_is_never_called_rolled_back() {
+    let undoing = |leaves_mark| Some(Event::UndoStarted { step: it(), leaves_mark });
+    let failed = [begun(), vec![Event::StepFailed { step: it(), error: String::new() }]].concat();
+    for (forwards, back) in [(begun(), None), (done(), None), (failed, None), (done(), undoing(true))] {
+        let mut bed = rolled_back_after(&forwards, back).await;
+        for _ in 0..2 {
+            let Left::NeedsPerson { error, .. } = bed.engine.work().await.unwrap() else { panic!("{forwards:?}") };
+            assert!(error.contains("/r/it/aside`") && error.contains("cannot be put back"), "{error}");
+            bed.engine.note(Event::Resumed { direction: Direction::Back }).unwrap();
+        }
+        assert_eq!(bed.read("log"), "");
+        // A person's word for it.
+        fs::create_dir_all(bed.root.path().join("drctl/r/it/aside.back")).unwrap();
+        assert_eq!(bed.engine.work().await.unwrap(), Left::Ended(Ending::RolledBack));
+    }
+    // An undo of before 0.1.0 may have put it back without a mark.
+    let mut bed = rolled_back_after(&done(), undoing(false)).await;
+    assert_eq!(bed.engine.work().await.unwrap(), Left::Ended(Ending::RolledBack));
+}
+
+#[tokio::test]
+async fn a_part_that_is_gone_is_noticed_before_anything_is_undone() {
+    let mut bed = rolled_back_after(&done(), None).await;
+    let at = |name: &str| bed.root.path().join(name);
+    let [one, two] = ["one", "two"].map(|name| at(name).to_str().unwrap().to_owned());
+    fs::write(&one, "old").unwrap();
+    fs::write(&two, "old").unwrap();
+    bed.engine.run.target.set_aside("it", &[Keep::copied(&one), Keep::copied(&two)]).await.unwrap();
+    fs::write(&two, "new").unwrap();
+    let (data, away) = (at("drctl/r/it/aside/1/data"), at("away"));
+    fs::rename(&data, &away).unwrap();
+    for _ in 0..2 {
+        let Left::NeedsPerson { error, .. } = bed.engine.work().await.unwrap() else { panic!("it is another ending") };
+        let gone = format!("less:\n  | {one} cannot be put back: {}/it, where it was kept, is gone", data.display());
+        assert!(error.ends_with(&gone), "{error}");
+        assert_eq!((bed.read("log"), bed.read("two")), (String::new(), "new".to_owned()));
+        let kept = bed.engine.kept().await.unwrap();
+        let told: Vec<_> = kept.iter().map(|kept| (kept.path.as_str(), kept.gone)).collect();
+        assert_eq!(told, [(one.as_str(), true), (two.as_str(), false)]);
+        bed.engine.note(Event::Resumed { direction: Direction::Back }).unwrap();
+    }
+    fs::rename(&away, &data).unwrap();
+    assert_eq!(bed.engine.work().await.unwrap(), Left::Ended(Ending::RolledBack));
+    assert_eq!((bed.read("log"), bed.read("two")), ("x\n".to_owned(), "old".to_owned()));
 }
 
 /// What failed while it was being kept is kept before it counts as done, whatever its `verify` says of what was there.
 #[tokio::test]
 async fn what_could_not_be_kept_is_kept_when_the_run_is_taken_up() {
     let mut bed = Bed::new(TOUCHES, Duration::ZERO).await;
-    let it = || "it".to_owned();
     for event in [
         Event::StepStarted { step: it(), attempt: 1 },
         Event::StepFailed { step: it(), error: String::new() },
@@ -483,4 +541,14 @@ async fn what_could_not_be_kept_is_kept_when_the_run_is_taken_up() {
     assert_eq!(bed.engine.work().await.unwrap(), RESTORED);
     assert_eq!(bed.events(), "step_started step_failed resumed step_kept step_done finished");
     assert!(fs::exists(bed.root.path().join("drctl/r/it/aside")).unwrap());
+}
+
+/// Before 0.1.0 it was done all the same: it changed nothing, and nothing of it is missed.
+#[tokio::test]
+async fn what_was_done_without_having_been_kept_is_undone_without() {
+    let mut events = done();
+    events[1] = Event::StepFailed { step: it(), error: String::new() };
+    events.insert(2, Event::Resumed { direction: Direction::Forward });
+    let mut bed = rolled_back_after(&events, None).await;
+    assert_eq!(bed.engine.work().await.unwrap(), Left::Ended(Ending::RolledBack));
 }

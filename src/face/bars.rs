@@ -131,7 +131,7 @@ impl Listener for Bars {
     fn record(&self, record: &Record) {
         match &record.data {
             Event::StepStarted { step, .. } => self.begin(step),
-            Event::UndoStarted { step } => self.begin(&format!("undoing {step}")),
+            Event::UndoStarted { step, .. } => self.begin(&format!("undoing {step}")),
             Event::StepKept { .. } => {}
             Event::StepDone { .. } | Event::UndoDone { .. } => {
                 let took = self.end();

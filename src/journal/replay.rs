@@ -82,7 +82,7 @@ impl RunState {
             | Event::StepDone { step, .. }
             | Event::StepSkipped { step, .. }
             | Event::StepFailed { step, .. }
-            | Event::UndoStarted { step }
+            | Event::UndoStarted { step, .. }
             | Event::UndoDone { step }
             | Event::UndoFailed { step, .. } => {
                 let index = self.index(step).ok_or_else(illegal)?;
@@ -120,7 +120,7 @@ impl RunState {
             | Event::StepDone { step, .. }
             | Event::StepSkipped { step, .. }
             | Event::StepFailed { step, .. } => forward && self.is_next(step),
-            Event::UndoStarted { step } | Event::UndoDone { step } | Event::UndoFailed { step, .. } => {
+            Event::UndoStarted { step, .. } | Event::UndoDone { step } | Event::UndoFailed { step, .. } => {
                 if forward {
                     self.is_next(step)
                 } else {

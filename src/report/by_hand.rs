@@ -31,7 +31,7 @@ impl ByHand {
     /// From a journal whose last word of a step is that it could not be undone.
     pub(super) fn of(state: &RunState, records: &[Record]) -> Option<Self> {
         let (index, error) = state.steps.iter().enumerate().find_map(|(index, step)| match step {
-            StepState::UndoFailed { error } => Some((index, error)),
+            StepState::UndoFailed { error, .. } => Some((index, error)),
             _ => None,
         })?;
         let step = &state.header.steps[index].name;
@@ -104,8 +104,12 @@ impl ByHand {
         writeln!(f, "         not yet as they were on {}:", self.host)?;
         let path_width = kept.iter().map(|kept| kept.path.len()).max().unwrap_or(0);
         let step_width = kept.iter().map(|kept| kept.step.len()).max().unwrap_or(0);
-        for Kept { step, path, stored } in kept {
-            let was = stored.as_ref().map_or("was not there".to_owned(), |stored| format!("is kept as {stored}"));
+        for Kept { step, path, stored, gone } in kept {
+            let was = match stored {
+                None => "was not there".to_owned(),
+                Some(stored) if *gone => format!("was kept as {stored}, which is gone"),
+                Some(stored) => format!("is kept as {stored}"),
+            };
             writeln!(f, "           {step:step_width$}  {path:path_width$}  {was}")?;
         }
         Ok(())
@@ -164,7 +168,7 @@ mod tests {
     fn undo_failed(kept: Option<Vec<Kept>>) -> [Event; 2] {
         let step = || "register".to_owned();
         let error = "`deregister` failed: exit status 1\n  | the load balancer does not answer".to_owned();
-        [Event::UndoStarted { step: step() }, Event::UndoFailed { step: step(), error, kept }]
+        [Event::UndoStarted { step: step(), leaves_mark: true }, Event::UndoFailed { step: step(), error, kept }]
     }
 
     fn events(back: bool, kept: Option<Vec<Kept>>) -> Vec<Event> {
@@ -185,6 +189,7 @@ mod tests {
             step: step.to_owned(),
             path: path.to_owned(),
             stored: stored.map(str::to_owned),
+            gone: stored.is_some_and(|stored| stored.ends_with("/it")),
         };
         let by_hand = run(events(
             true,
@@ -195,6 +200,7 @@ mod tests {
                     Some("/var/lib/.drctl-prod-20261124T011837Z-b4cb.restore-etcd.1"),
                 ),
                 kept("ca-crt", "/etc/kubernetes/pki/ca.crt", None),
+                kept("ca-crt", "/srv/ca", Some("/var/lib/drctl/prod-20261124T011837Z-b4cb/ca-crt/aside/2/data/it")),
             ]),
         ));
         insta::assert_snapshot!(by_hand.unwrap(), @"
@@ -204,6 +210,7 @@ mod tests {
                  not yet as they were on 10.77.0.10:
                    restore-etcd  /var/lib/etcd               is kept as /var/lib/.drctl-prod-20261124T011837Z-b4cb.restore-etcd.1
                    ca-crt        /etc/kubernetes/pki/ca.crt  was not there
+                   ca-crt        /srv/ca                     was kept as /var/lib/drctl/prod-20261124T011837Z-b4cb/ca-crt/aside/2/data/it, which is gone
                  1. on 10.77.0.10, mend what `register` said; leave what is kept where it is
                  2. `drctl rollback prod-20261124T011837Z-b4cb` undoes `register` again, then the others
                  3. `drctl show prod-20261124T011837Z-b4cb` tells this again
@@ -227,7 +234,7 @@ mod tests {
     fn nothing_remains_once_the_undo_was_begun_again() {
         let mut events = events(true, Some(Vec::new()));
         assert!(run(events.clone()).is_some());
-        events.push(Event::UndoStarted { step: "register".to_owned() });
+        events.push(Event::UndoStarted { step: "register".to_owned(), leaves_mark: true });
         assert_eq!(run(events), None);
     }
 }

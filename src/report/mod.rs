@@ -149,7 +149,7 @@ fn word(state: &StepState) -> &'static str {
         StepState::Done { .. } => "done",
         StepState::Skipped => "skipped",
         StepState::Failed { .. } => "failed",
-        StepState::Undoing => "undoing",
+        StepState::Undoing { .. } => "undoing",
         StepState::Undone => "undone",
         StepState::UndoFailed { .. } => "undo failed",
     }

@@ -29,7 +29,7 @@ pub use facts::{Facts, Filesystem, HomeState, Image, Kubelet, PathKind, PathStat
 pub use files::{Owner, Payload, Place, Placed};
 pub use job::{APPLY, Job, JobEnd, JobState};
 pub use lock::{Claim, Holder, LockOutcome};
-pub use set_aside::{Aside, How, Keep};
+pub use set_aside::{Aside, How, Keep, StillKept};
 pub use shell::quote;
 pub use silence::{Heard, listen};
 

@@ -1,11 +1,27 @@
 # Puts back what a step's `set_aside` kept. Can be broken off anywhere and done again.
-# In: aside, hidden (name for things kept outside of it), busy.
+# In: aside, hidden (name for things kept outside of it), busy; uses `read_entry` and `tell_gone`.
 set -e
 [ -d "${aside%/*}" ] || exit 0
 exec 7>>"$busy"
 flock -w 3000 7
-rm -rf -- "$aside.new" "$aside.gone"
-[ -e "$aside" ] || exit 0
+# Once all is back, an empty folder is the mark of that: an undo that comes again finds it.
+leave_mark() {
+    sync "${aside%/*}"
+    rm -rf -- "$aside.back"/*
+}
+rm -rf -- "$aside.new"
+if [ ! -e "$aside" ]; then
+    leave_mark
+    exit 0
+fi
+# What somebody removed by hand is no reason to remove what stands in its place now, and none to call that done.
+gone=$(tell_gone)
+if [ -n "$gone" ]; then
+    printf '%s\n' "$gone" >&2
+    exit 1
+fi
+# Of an attempt before.
+rm -rf -- "$aside.back"
 remove() {
     if ! rm -rf --one-file-system -- "$1"; then
         echo "could not remove all of $1; is something mounted below it?" >&2
@@ -25,11 +41,6 @@ empty_mount() {
     find "$path" -mindepth 1 -maxdepth 1 ! -name '.drctl-*' ! -name lost+found \
         -exec rm -rf --one-file-system -- {} +
 }
-# What somebody removed by hand is no reason to remove what stands in its place now, and none to call that done.
-gone() {
-    echo "$path cannot be put back: $1, where it was kept, is gone" >&2
-    exit 1
-}
 mount_back() {
     if ! mountpoint -q -- "$path"; then
         echo "$path was a mount point when it was set aside, and is none now" >&2
@@ -37,8 +48,6 @@ mount_back() {
     fi
     # Emptied once only: from then on there are things of before in it again.
     if [ ! -e "$k/emptied" ]; then
-        case $how in copy) was=$k/data/it ;; *) was=$stored ;; esac
-        [ -d "$was" ] || gone "$was"
         empty_mount
         : >"$k/emptied"
         sync "$k/emptied" "$k"
@@ -56,11 +65,7 @@ mount_back() {
     sync -f "$path"
 }
 put_back() {
-    k=$1
-    read -r how <"$k/how"
-    read -r kind <"$k/kind"
-    IFS= read -r path <"$k/path"
-    IFS= read -r stored <"$k/stored"
+    read_entry "$1"
     safe_way "$path" links
     case $how:$kind in
     *:absent) if [ -d "${path%/*}" ]; then swap ''; fi ;;
@@ -75,14 +80,11 @@ put_back() {
             : >"$k/back"
             sync "$k/back" "$k"
             swap "$stored"
-        elif [ -e "$k/kept" ] && [ ! -e "$k/back" ]; then
-            gone "$stored"
         fi
         ;;
     copy:*)
         if [ -e "$k/kept" ]; then
             missing_above "$path"
-            if [ ! -e "$k/data/it" ] && [ ! -L "$k/data/it" ]; then gone "$k/data/it"; fi
             remove "$stored"
             cp -ax -- "$k/data/it" "$stored"
             sync -f "${stored%/*}"
@@ -123,12 +125,11 @@ set_times() {
     fi
 }
 for deed in put_back tidy set_times; do
-    i=$(find "$aside" -mindepth 1 -maxdepth 1 -type d | wc -l)
+    i=$(entries)
     while [ "$i" -gt 0 ]; do
         "$deed" "$aside/$i"
         i=$((i - 1))
     done
 done
-mv -T -- "$aside" "$aside.gone"
-sync "${aside%/*}"
-rm -rf -- "$aside.gone"
+mv -T -- "$aside" "$aside.back"
+leave_mark

@@ -3,12 +3,16 @@
 //! What is kept is written down first, in `<run>/<step>/aside/`, one numbered folder for each path:
 //! what it was, how it is kept and where, which folders above it were missing, the times of those
 //! that were not. Moving is a rename on the same file system; in a mount point, whose folder cannot
-//! be renamed, it is one for each entry. Copies go into drctl's own folder.
+//! be renamed, it is one for each entry. Copies go into drctl's own folder. Once all of it is back, `aside` has become the
+//! empty folder `aside.back`: who undoes the step again is told that from what was removed by hand.
 
 use std::fmt::Write;
 
 use super::files::{WAY, check_path};
 use super::{BUSY, LATER, Target, TargetError, UPLOADS, component, quote, script};
+
+/// What the scripts share that read what was written down of kept paths.
+const KEPT: &str = include_str!("kept.sh");
 
 /// A path that a step may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,22 @@ pub struct Aside {
     pub how: How,
     /// Where it is now; nothing when there was nothing at the path.
     pub stored: Option<String>,
+    /// Whether somebody removed it from there.
+    pub gone: bool,
+}
+
+/// What is still there of what a step kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StillKept {
+    /// Nothing is, nor a mark that it was put back.
+    Nothing,
+    /// All of it was put back.
+    Back,
+    /// It is there, apart from what somebody removed, in a line for each.
+    Except {
+        /// What is gone.
+        gone: Vec<String>,
+    },
 }
 
 impl Keep {
@@ -97,18 +117,30 @@ impl Target {
         self.aside_script(step, include_str!("put_back.sh"))
     }
 
-    /// Whether something is kept for the step.
-    pub async fn is_set_aside(&self, step: &str) -> Result<bool, TargetError> {
-        let folder = format!("{}/aside", self.step_folder(step));
-        let reply = self.look(&script(&[("aside", &folder)], "[ -d \"$aside\" ]")).await?;
-        Ok(reply.status == 0)
+    /// What is still there of what the step kept: looks only.
+    pub async fn still_kept(&self, step: &str) -> Result<StillKept, TargetError> {
+        let text = self.aside_script(step, include_str!("still_kept.sh"));
+        let answer = self.ask("look at what was set aside", &text).await?;
+        let mut lines = answer.lines();
+        match lines.next() {
+            Some("nothing") => Ok(StillKept::Nothing),
+            Some("back") => Ok(StillKept::Back),
+            Some("kept") => Ok(StillKept::Except { gone: lines.map(str::to_owned).collect() }),
+            _ => Err(self.unknown_answer("what is set aside", &answer)),
+        }
+    }
+
+    /// The folder of what the step keeps.
+    pub fn aside_folder(&self, step: &str) -> String {
+        format!("{}/aside", self.step_folder(step))
     }
 
     /// What the run keeps on the target and has not put back: after a success it stays there.
     pub async fn asides(&self) -> Result<Vec<Aside>, TargetError> {
         let values = [("run", self.run_folder())];
         let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let answer = self.ask("list what is set aside", &script(&values, include_str!("asides.sh"))).await?;
+        let body = format!("{KEPT}{}", include_str!("asides.sh"));
+        let answer = self.ask("list what is set aside", &script(&values, &body)).await?;
         let lines: Vec<&str> = answer.lines().collect();
         lines.chunks(2).map(|lines| self.read_aside(lines)).collect()
     }
@@ -121,14 +153,19 @@ impl Target {
     fn read_aside(&self, lines: &[&str]) -> Result<Aside, TargetError> {
         let read = || {
             let [about, stored] = lines else { return None };
-            let mut fields = about.splitn(3, '\t');
+            let mut fields = about.splitn(4, '\t');
             let how = match fields.next()? {
                 "move" => How::Move,
                 "copy" => How::Copy,
                 _ => return None,
             };
+            let gone = match fields.next()? {
+                "there" => false,
+                "gone" => true,
+                _ => return None,
+            };
             let stored = (!stored.is_empty()).then(|| (*stored).to_owned());
-            Some(Aside { how, step: fields.next()?.to_owned(), path: fields.next()?.to_owned(), stored })
+            Some(Aside { how, step: fields.next()?.to_owned(), path: fields.next()?.to_owned(), stored, gone })
         };
         read().ok_or_else(|| self.unknown_answer("what is set aside", &lines.join("\n")))
     }
@@ -153,10 +190,10 @@ impl Target {
 
     fn aside_script(&self, step: &str, body: &str) -> String {
         let values = [
-            ("aside", format!("{}/aside", self.step_folder(step))),
+            ("aside", self.aside_folder(step)),
             ("hidden", self.hidden(step)),
             ("busy", format!("{}/{BUSY}", self.run_folder())),
         ];
-        script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), &format!("{WAY}{body}"))
+        script(&values.each_ref().map(|(name, value)| (*name, value.as_str())), &format!("{WAY}{KEPT}{body}"))
     }
 }

@@ -1,5 +1,5 @@
 # Keeps paths, to be able to put them back. First all is written down, durably; then it is done.
-# In: aside (the step's folder of kept things), hidden (name for things kept outside of it), busy.
+# In: aside (the step's folder of kept things), hidden (name for things kept outside of it), busy; uses `read_entry`.
 # The list of paths comes as `note HOW PATH NEW` calls; NEW is what is made next to PATH while it is placed before `finish`.
 set -e
 mkdir -p -- "${aside%/*}"
@@ -51,12 +51,8 @@ note() {
 }
 # One path out of the way, or copied. Can be broken off anywhere and done again.
 keep() {
-    k=$1
-    [ ! -e "$k/kept" ] || return 0
-    read -r how <"$k/how"
-    read -r kind <"$k/kind"
-    IFS= read -r path <"$k/path"
-    IFS= read -r stored <"$k/stored"
+    [ ! -e "$1/kept" ] || return 0
+    read_entry "$1"
     case $how:$kind in
     *:absent) ;;
     move:mount)
@@ -80,15 +76,17 @@ keep() {
 }
 begin() {
     i=0
-    rm -rf -- "$aside.new"
+    # An attempt that was undone before left its mark.
+    rm -rf -- "$aside.new" "$aside.back"
     [ -e "$aside" ] || mkdir -- "$aside.new"
 }
 finish() {
     if [ ! -e "$aside" ]; then
+        echo "$i" >"$aside.new/entries"
         sync -f "$aside.new"
         mv -T -- "$aside.new" "$aside"
-        sync "${aside%/*}"
     fi
+    sync "${aside%/*}"
     for k in "$aside"/*; do
         if [ -d "$k" ]; then keep "$k"; fi
     done

@@ -15,8 +15,8 @@ fn any_event() -> impl Strategy<Value = Event> {
     let ending = prop_oneof![Just(Ending::Restored), Just(Ending::RolledBack)];
     let text = || "[a-z\"\\\\\n\u{e9}\u{1f4a5}]{0,12}";
     let kept = || {
-        let kept = (step(), "/[a-z ]{1,9}", prop::option::of("/[a-z ]{1,9}"));
-        let kept = kept.prop_map(|(step, path, stored)| Kept { step, path, stored });
+        let kept = (step(), "/[a-z ]{1,9}", prop::option::of("/[a-z ]{1,9}"), any::<bool>());
+        let kept = kept.prop_map(|(step, path, stored, gone)| Kept { step, path, stored, gone });
         prop::option::of(prop::collection::vec(kept, 0..3))
     };
     prop_oneof![
@@ -28,7 +28,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => (step(), text()).prop_map(|(step, error)| Event::StepFailed { step, error }),
         1 => direction.prop_map(|direction| Event::Resumed { direction }),
         1 => text().prop_map(|reason| Event::RollbackStarted { reason }),
-        4 => step().prop_map(|step| Event::UndoStarted { step }),
+        4 => (step(), any::<bool>()).prop_map(|(step, leaves_mark)| Event::UndoStarted { step, leaves_mark }),
         4 => step().prop_map(|step| Event::UndoDone { step }),
         1 => (step(), text(), kept()).prop_map(|(step, error, kept)| Event::UndoFailed { step, error, kept }),
         1 => text().prop_map(|reason| Event::Stopped { reason }),

@@ -244,7 +244,7 @@ mod tests {
     fn what_was_rolled_back_says_what_had_failed() {
         let back = [
             Event::RollbackStarted { reason: "step `one` failed".to_owned() },
-            Event::UndoStarted { step: one() },
+            Event::UndoStarted { step: one(), leaves_mark: true },
             Event::UndoDone { step: one() },
             Event::Finished { ending: Ending::RolledBack },
         ];

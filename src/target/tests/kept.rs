@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::Host;
-use crate::target::{How, Keep, Owner, Payload, Place, Target};
+use crate::target::{How, Keep, Owner, Payload, Place, StillKept, Target};
 
 /// A tree with what trees have: modes, owners, links, odd names.
 fn furnish(host: &Host) {
@@ -41,6 +41,9 @@ async fn twice_put_back(target: &Target) {
     target.put_back("step").await.unwrap();
 }
 
+/// All of it, as far as nobody removed any of it.
+const ALL: StillKept = StillKept::Except { gone: Vec::new() };
+
 /// Whether the script was cut after so many of its durable deeds: `sync` is where it dies.
 async fn was_cut(target: &Target, at: usize, script: &str) -> bool {
     let dying =
@@ -49,7 +52,7 @@ async fn was_cut(target: &Target, at: usize, script: &str) -> bool {
 }
 
 /// Keeps and puts back, cut at every durable deed in turn; every second time what was cut is gone on with and wrecked
-/// before it is put back.
+/// before it is put back. At no moment is anything missed that nobody removed.
 async fn through_every_cut(host: &Host, keeps: &[Keep], last: usize, wreck: impl Fn()) {
     let before = host.tree("data");
     let target = host.held().await;
@@ -59,12 +62,20 @@ async fn through_every_cut(host: &Host, keeps: &[Keep], last: usize, wreck: impl
         bit[0] += usize::from(was_cut(&target, at, &set).await);
         if at % 2 == 0 {
             target.set_aside("step", keeps).await.unwrap();
+            assert_eq!(target.still_kept("step").await.unwrap(), ALL);
             wreck();
         }
         let cut = was_cut(&target, at, &target.put_back_script("step")).await;
         bit[1] += usize::from(cut);
+        let kept = target.still_kept("step").await.unwrap();
+        assert!(
+            kept == ALL || kept == StillKept::Back || (kept == StillKept::Nothing && at % 2 == 1),
+            "{at}: {kept:?}"
+        );
         twice_put_back(&target).await;
         assert_eq!(host.tree("data"), before, "cut at {at}");
+        let kept = target.still_kept("step").await.unwrap();
+        assert!(kept == StillKept::Back || (kept == StillKept::Nothing && at % 2 == 1), "{at}: {kept:?}");
     }
     assert!(bit.iter().all(|bit| (3..last).contains(bit)), "cuts that bit, of {last}: {bit:?}");
 }
@@ -77,7 +88,7 @@ async fn what_was_set_aside_comes_back_as_it_was() {
     let target = host.held().await;
     for _ in 0..2 {
         target.set_aside("step", &keeps(&host)).await.unwrap();
-        assert!(target.is_set_aside("step").await.unwrap());
+        assert_eq!(target.still_kept("step").await.unwrap(), ALL);
         assert!(!fs::exists(host.path("data/etcd")).unwrap());
         assert_eq!(host.read("data/etc/kubernetes/pki/ca.key"), "key");
     }
@@ -95,7 +106,7 @@ async fn what_was_set_aside_comes_back_as_it_was() {
     assert!(target.discard().await.is_err());
     twice_put_back(&target).await;
     assert_eq!(host.tree("data"), before);
-    assert!(!target.is_set_aside("step").await.unwrap());
+    assert_eq!(target.still_kept("step").await.unwrap(), StillKept::Back);
     target.discard().await.unwrap();
     twice_put_back(&target).await;
     assert!(!fs::exists(host.path("state/drctl/run-1")).unwrap());
@@ -223,10 +234,33 @@ async fn what_is_gone_is_not_called_put_back() {
     fs::rename(&stored, host.path("data/elsewhere")).unwrap();
     let error = target.put_back("step").await.unwrap_err().to_string();
     assert!(error.contains("is gone"), "{error}");
+    assert!(target.asides().await.unwrap()[0].gone);
     assert_eq!(host.read("data/etcd/member/new"), "new");
     fs::rename(host.path("data/elsewhere"), &stored).unwrap();
     twice_put_back(&target).await;
     assert!(!fs::exists(host.path("data/etcd/member/new")).unwrap());
+}
+
+/// One of several is missed before the others are put back, also when nothing tells any more what it was.
+#[tokio::test]
+async fn what_is_gone_in_part_is_missed_before_the_rest_is_put_back() {
+    let host = Host::new();
+    furnish(&host);
+    let target = host.held().await;
+    target.set_aside("step", &keeps(&host)).await.unwrap();
+    wreck(&host);
+    let wrecked = host.tree("data");
+    for part in ["2/data/it", "2", "5", "1/how"] {
+        let part = format!("{}/{part}", target.aside_folder("step"));
+        fs::rename(&part, host.path("away")).unwrap();
+        let StillKept::Except { gone } = target.still_kept("step").await.unwrap() else { panic!("it is kept") };
+        assert_eq!(gone.len(), 1, "{gone:?}");
+        assert!(target.put_back("step").await.unwrap_err().to_string().contains(&gone[0]));
+        assert_eq!(host.tree("data"), wrecked, "{part}");
+        fs::rename(host.path("away"), &part).unwrap();
+    }
+    assert_eq!(target.still_kept("step").await.unwrap(), ALL);
+    twice_put_back(&target).await;
 }
 
 /// A run that kept and sent nothing has no folder on the target, and ends like any other.

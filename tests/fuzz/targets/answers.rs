@@ -86,6 +86,7 @@ async fn ask(question: u8, bytes: &[u8]) {
         }
         5 => {
             drop(target.asides().await);
+            drop(target.still_kept("step").await);
             drop(target.digest("/etc/x").await);
         }
         _ => {
