@@ -1,7 +1,7 @@
 //! `drctl drill --all`: every inventory of a folder, each rehearsed by a process of drctl of its own.
 //!
-//! Its output lies in `STATE/drill-logs/`, named after the inventory, until the next time: NDJSON, from which its row is
-//! read, and what it complained of.
+//! Its output lies in `STATE/drill-logs/`, named after the inventory and its place, until the next time: NDJSON, from which
+//! its row is read, and what it complained of.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -16,6 +16,7 @@ use futures_util::{StreamExt as _, stream};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
@@ -135,7 +136,8 @@ impl Every<'_> {
     async fn process(&self, path: &Path, inventory: &Inventory) -> Result<(ExitStatus, Log), std::io::Error> {
         let dir = state_of(self.globals, Some(inventory)).join(LOGS);
         durable::private_folder(&dir)?;
-        let named = |extension: &str| dir.join(path.file_name().unwrap_or_default()).with_extension(extension);
+        let name = log_name(path);
+        let named = |extension: &str| dir.join(format!("{name}.{extension}"));
         let log = Log { lines: named("ndjson"), complaints: named("log") };
         let mut child = self.command(path)?.stdout(private(&log.lines)?).stderr(private(&log.complaints)?).spawn()?;
         let status = tokio::select! {
@@ -196,6 +198,14 @@ impl Every<'_> {
     }
 }
 
+/// How the logs of an inventory's drills are called. One of the same name in another folder has logs of its own.
+fn log_name(inventory: &Path) -> String {
+    let path = std::path::absolute(inventory).unwrap_or_else(|_| inventory.to_owned());
+    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    let digits: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{digits}", path.file_stem().unwrap_or_default().to_string_lossy())
+}
+
 /// A log of this process and its child alone, without what was in it.
 fn private(path: &Path) -> Result<File, std::io::Error> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(PRIVATE).open(path)?;
@@ -231,4 +241,15 @@ fn last_said(lines: &Path) -> Said {
         }
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inventories_of_one_name_have_logs_of_their_own() {
+        assert_eq!(log_name(Path::new("/a/prod.toml")), "prod-b93f5385");
+        assert_eq!(log_name(Path::new("/b/prod.toml")), "prod-b2537bbd");
+    }
 }
