@@ -55,7 +55,7 @@ mod tests {
     fn what_was_announced_is_known_and_all_else_is_not() {
         let step = || "s0".to_owned();
         let begun = [Event::StepStarted { step: step(), attempt: 1 }, Event::StepKept { step: step() }];
-        let undone = [Event::UndoStarted { step: step() }, Event::UndoDone { step: step() }];
+        let undone = [Event::UndoStarted { step: step(), leaves_mark: true }, Event::UndoDone { step: step() }];
         let undone = [&begun[..], &undone].concat();
 
         let all = [("s0", "aside"), ("s0", "1-apply"), ("s0", "1-undo"), ("s0", "starting"), ("s0", "restored")];
