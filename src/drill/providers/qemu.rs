@@ -2,16 +2,20 @@
 
 use std::io::{Cursor, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Signal, pidfd_send_signal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::task::spawn_blocking;
 
 use super::{Isolation, Provider, ProviderError, Throwaway};
 use crate::drill::link::Way;
@@ -106,9 +110,10 @@ const MAC: &str = "52:54:00:64:72:01";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 /// A port that was free a moment ago may not be any more.
 const TRIES: u32 = 3;
-/// Between two looks whether a process has ended, and how often that is looked for.
-const PAUSE: Duration = Duration::from_millis(50);
-const LOOKS: u32 = 200;
+/// How often what was just being started is looked for.
+const LOOKS: u32 = 10;
+/// How many seconds a machine that was killed may take to die.
+const DIES_WITHIN: i64 = 30;
 
 /// What a machine was started with.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -372,17 +377,34 @@ fn volume(files: &[(&str, String)]) -> std::io::Result<Vec<u8>> {
 /// Ends the machine, as a power cut does.
 async fn end(order: &Order) -> Result<(), ProviderError> {
     let failed = |error: std::io::Error| ProviderError::new("end the virtual machine", error);
+    let endless = || failed(std::io::Error::other("its process does not end"));
+    // One that was just being started may have been overlooked.
     for _ in 0..LOOKS {
-        if !kill_all(order).map_err(failed)? {
+        let killed = kill_all(order).map_err(failed)?;
+        if killed.is_empty() {
             return Ok(());
         }
-        tokio::time::sleep(PAUSE).await;
+        let died = spawn_blocking(move || have_died(&killed)).await;
+        if !died.map_err(std::io::Error::other).flatten().map_err(failed)? {
+            return Err(endless());
+        }
     }
-    Err(failed(std::io::Error::other("its process does not end")))
+    Err(endless())
 }
 
-/// Kills what was told to write the pid file, and what makes the disk; answers whether there was any.
-fn kill_all(order: &Order) -> std::io::Result<bool> {
+/// Waits for the end of each. What dies has lost its name before its files, and the next machine wants those.
+fn have_died(processes: &[OwnedFd]) -> std::io::Result<bool> {
+    let limit = Timespec { tv_sec: DIES_WITHIN, tv_nsec: 0 };
+    for process in processes {
+        if retry_on_intr(|| poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)))? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Kills what was told to write the pid file, and what makes the disk; answers what there was.
+fn kill_all(order: &Order) -> std::io::Result<Vec<OwnedFd>> {
     let [pid_file, disk] = [PID, DISK].map(|name| order.dir.join(name).display().to_string());
     let processes = super::started_with(|words| {
         let makes_disk =
@@ -395,7 +417,7 @@ fn kill_all(order: &Order) -> std::io::Result<bool> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(!processes.is_empty())
+    Ok(processes)
 }
 
 /// Runs one of QEMU's programs to its end.
