@@ -476,6 +476,26 @@ mod tests {
         assert_eq!((first, second.as_str()), (long, "n"));
     }
 
+    /// What stands for QEMU here is told to write the pid file, too, and holds it locked.
+    #[tokio::test]
+    async fn a_machine_that_was_ended_holds_its_files_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let order = Order { dir: dir.path().to_owned(), ..order(&["10.77.0.10"]) };
+        let script = "exec 9>\"$2\"; flock 9; echo; while :; do sleep 1 9>&- >/dev/null 2>&1; done";
+        let mut machine = std::process::Command::new("sh")
+            .args(["-c", script, "sh", "-pidfile"])
+            .arg(dir.path().join(PID))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        machine.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        let file = std::fs::File::open(dir.path().join(PID)).unwrap();
+        assert!(file.try_lock().is_err(), "it is locked");
+        end(&order).await.unwrap();
+        file.try_lock().unwrap();
+        machine.wait().unwrap();
+    }
+
     #[test]
     fn the_network_lets_nothing_out() {
         let qemu: Qemu = toml::from_str("image = 'x'").unwrap();
