@@ -19,6 +19,7 @@ pub(crate) mod durable;
 pub mod engine;
 pub mod event;
 pub mod face;
+pub(crate) mod hex;
 pub mod inventory;
 pub mod journal;
 pub mod kube;

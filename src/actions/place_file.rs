@@ -157,5 +157,5 @@ fn digest_of(action: &PlaceFile, sha256: &str) -> String {
 
 fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hex::hex(&sha2::Sha256::digest(bytes))
 }

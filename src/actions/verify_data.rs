@@ -14,6 +14,7 @@ use super::{
     Action, ActionError, Context, Declared, Description, Finding, Loopback, Outcome, PlanContext, SetAside, Verdict,
 };
 use crate::engine::chain;
+use crate::hex::hex;
 use crate::snapshot::Keyspace;
 use crate::snapshot::object::{Object, resource};
 use crate::text::{Text, Values};
@@ -222,7 +223,7 @@ impl Compared {
             ("keys", self.keys.to_string()),
             ("resources", self.resources.len().to_string()),
             ("expired", self.expired.to_string()),
-            ("digest", digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()),
+            ("digest", hex(&digest[..16])),
         ];
         Ok(Outcome::Done(outputs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
     }

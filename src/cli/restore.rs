@@ -13,6 +13,7 @@ use crate::actions::Finding;
 use crate::check::Purpose;
 use crate::engine::{Engine, Listener, Run, chain};
 use crate::event::{Event, FORMAT, RunHeader, SnapshotRef, StepRef};
+use crate::hex::hex;
 use crate::journal::Journal;
 use crate::plan::Plan;
 use crate::runs::{Frozen, RunFolder, Seen};
@@ -123,8 +124,8 @@ fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values, site: &
         host: session.inventory.target.host.clone(),
         inventory: absolute(&session.inventory_path).display().to_string(),
         playbook: session.playbook_path.clone(),
-        inventory_sha256: hex(&session.inventory_text),
-        playbook_sha256: hex(&session.playbook.text),
+        inventory_sha256: hex(&Sha256::digest(&session.inventory_text)),
+        playbook_sha256: hex(&Sha256::digest(&session.playbook.text)),
         snapshot_json_sha256: None,
         accepted: accepted.into_iter().collect(),
         snapshot: SnapshotRef {
@@ -137,8 +138,4 @@ fn header(session: &Session, id: &str, chosen: &Chosen, values: &Values, site: &
         },
         steps: steps.collect(),
     }
-}
-
-fn hex(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -159,8 +159,8 @@ pub struct Engine {
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Long enough for a job's own limit, which the target keeps, to speak first: 10 s until SIGKILL, 15 s for what is left behind, 5 s for
-/// its output, and a slow link.
+/// Long enough for a job's own limit, which the target keeps, to speak first: 10 s until SIGKILL, 15 s for what is left behind,
+/// 5 s for its output, and a slow link.
 const GRACE: Duration = Duration::from_mins(1);
 
 impl Engine {

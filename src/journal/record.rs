@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::event::Event;
+use crate::hex::hex;
 
 /// The sum before the first record.
 pub(super) const FIRST: &str = "0000000000000000";
@@ -81,5 +82,5 @@ impl<'a> Line<'a> {
 
 fn sum(before: &str, body: &str) -> String {
     let digest = Sha256::new().chain_update(before).chain_update(body).finalize();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..8])
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::RunsError;
 use crate::durable::{self, PRIVATE};
+use crate::hex::hex;
 
 /// Makes what is missing of a path, durably.
 pub(super) fn private_folder(path: &Path) -> Result<(), RunsError> {
@@ -55,7 +56,7 @@ pub(super) fn random_hex<const N: usize>() -> Result<String, RunsError> {
     let mut random = [0_u8; N];
     rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| io("read random bytes from", Path::new("getrandom"), error.into()))?;
-    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&random))
 }
 
 pub(super) fn io(what: &'static str, path: &Path, source: std::io::Error) -> RunsError {

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::disk::{io, write_new};
 use super::{Frozen, RunsError, Seen};
 use crate::event::RunHeader;
+use crate::hex::hex;
 use crate::journal::{self, Journal, JournalError, Record, RunState};
 use crate::sources::Chosen;
 
@@ -179,5 +180,5 @@ fn time_in_id(id: &str) -> Option<Timestamp> {
 }
 
 fn hex_digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }

@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::hex::hex;
+
 /// What no other machine has: systemd's id, else the name.
 pub(super) fn id() -> String {
     let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
@@ -12,7 +14,7 @@ pub(super) fn id() -> String {
 /// The machine's mark on what is called `name`: the id itself is not for others to see.
 pub(super) fn mark(name: &str, id: &str) -> String {
     let digest = Sha256::new().chain_update(name).chain_update([0]).chain_update(id.trim()).finalize();
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..4])
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::cache::freshen;
 use super::plain::{hopeless, packing_of, spare};
 use super::{Candidate, Here, HereKind, SourceError, Told};
+use crate::hex::hex;
 use crate::snapshot::examine;
 use crate::snapshot::whole::Sha256Sum;
 
@@ -255,7 +256,7 @@ fn md5(path: &Path) -> io::Result<String> {
     let mut buffer = vec![0; 1 << 18];
     loop {
         match io::Read::read(&mut file, &mut buffer)? {
-            0 => break Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            0 => break Ok(hex(&hash.finalize())),
             count => hash.update(&buffer[..count]),
         }
     }

@@ -4,7 +4,6 @@
 //! digest as its name, so that an interrupted transfer goes on from where it was. Either way the
 //! destination appears by rename, with mode and owner right before the first byte was written.
 
-use std::fmt::Write;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
@@ -15,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, ReadBuf};
 
 use super::patience::Patience;
 use super::{BUSY, LONG, Target, TargetError, UPLOADS, component, quote, script};
+use crate::hex::hex;
 use crate::transport::Request;
 
 /// What is sent within one script.
@@ -315,11 +315,7 @@ impl Payload<'_> {
             size += read as u64;
             sha.update(&block[..read]);
         }
-        let hex = sha.finalize().iter().fold(String::new(), |mut hex, byte| {
-            let _infallible = write!(hex, "{byte:02x}");
-            hex
-        });
-        Ok((size, hex))
+        Ok((size, hex(&sha.finalize())))
     }
 }
 

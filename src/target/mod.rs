@@ -33,6 +33,7 @@ pub use set_aside::{Aside, How, Keep, StillKept};
 pub use shell::quote;
 pub use silence::{Heard, listen};
 
+use crate::hex::hex;
 use crate::transport::{Reply, Request, Transport};
 use patience::Patience;
 use shell::script;
@@ -237,9 +238,6 @@ fn component(name: &str) -> String {
     match safe.len() {
         0 => "%".to_owned(),
         1..=80 => safe,
-        _ => Sha256::digest(name).iter().fold("%".to_owned(), |mut digest, byte| {
-            let _infallible = write!(digest, "{byte:02x}");
-            digest
-        }),
+        _ => format!("%{}", hex(&Sha256::digest(name))),
     }
 }

@@ -29,6 +29,7 @@ use crate::drill::Drills;
 use crate::durable::{self, PRIVATE};
 use crate::engine::chain;
 use crate::face::{Face, face, json};
+use crate::hex::hex;
 use crate::inventory::{self, Inventory};
 use crate::report::Evidence;
 
@@ -202,8 +203,7 @@ impl Every<'_> {
 fn log_name(inventory: &Path) -> String {
     let path = std::path::absolute(inventory).unwrap_or_else(|_| inventory.to_owned());
     let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
-    let digits: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{digits}", path.file_stem().unwrap_or_default().to_string_lossy())
+    format!("{}-{}", path.file_stem().unwrap_or_default().to_string_lossy(), hex(&digest[..4]))
 }
 
 /// A log of this process and its child alone, without what was in it.

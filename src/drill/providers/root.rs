@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 use super::{ProviderError, ended_well};
 use crate::drill::order::Order;
+use crate::hex::hex;
 
 /// A root of Debian's or Ubuntu's packages, made by `mmdebstrap`, else by `debootstrap`, at the first drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +38,7 @@ impl Debootstrap {
         let packages = packages.join(",");
         let mirror = self.mirror.as_deref().unwrap_or_default();
         let digest = Sha256::digest(format!("{}\n{mirror}\n{packages}", self.suite));
-        let digest: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&digest[..6]);
         let what = format!("make a root of {}", self.suite);
         let programs = ["mmdebstrap", "debootstrap"];
         let program = programs.into_iter().find(|program| is_there(program)).ok_or_else(|| {
