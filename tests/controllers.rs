@@ -7,7 +7,7 @@ mod support;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use support::{ADDRESS, Host, Lab, Ran};
+use support::{ADDRESS, Host, Lab, Ran, behind};
 
 /// A target that several controllers know, each with journals of its own.
 struct Site<'a> {
@@ -256,22 +256,10 @@ fn a_job_that_runs_keeps_the_lock_and_its_controller_writes_nothing_after_it_was
 /// drctl on a machine with another id and name.
 fn on_another_machine(site: &Site<'_>, command: &Command) -> Command {
     let id = site.lab.write("machine-id", "0123456789abcdef0123456789abcdef\n");
-    let mut elsewhere = Command::new("unshare");
-    elsewhere.args(["--mount", "--uts", "--", "sh", "-c"]);
-    elsewhere.arg(
-        "echo elsewhere >/proc/sys/kernel/hostname
+    let moved = "echo elsewhere >/proc/sys/kernel/hostname
          [ ! -e /etc/machine-id ] || mount --bind \"$0\" /etc/machine-id || exit 99
-         exec \"$@\"",
-    );
-    elsewhere.arg(id).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => elsewhere.env(name, value),
-            None => elsewhere.env_remove(name),
-        };
-    }
-    elsewhere.stdin(Stdio::null());
-    elsewhere
+         exec \"$@\"";
+    behind(&["unshare", "--mount", "--uts", "--", "sh", "-c", moved, &id], command)
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use support::{ADDRESS, Host, Lab, Ran};
+use support::{ADDRESS, Host, Lab, Ran, with_variables_of};
 
 /// A light host, its inventory, and a playbook of these steps.
 fn run<'a>(lab: &'a Lab, steps: &str) -> (Host<'a>, Vec<String>) {
@@ -225,12 +225,7 @@ fn at_a_terminal(lab: &Lab, args: &[String], ahead: &str, typed: &str) -> Ran {
     let line: String = words.map(|word| format!(" '{}'", word.to_string_lossy())).collect();
     let mut script = std::process::Command::new("script");
     script.args(["-qec", &format!("exec{line}"), "/dev/null"]);
-    for (name, value) in drctl.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
+    with_variables_of(&drctl, &mut script);
     let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script can be run");
     let mut keys = child.stdin.take().expect("its keys");
     keys.write_all(ahead.as_bytes()).expect("it reads");

@@ -226,13 +226,6 @@ impl<'a> Site<'a> {
         ))
     }
 
-    /// Ends what sshd has for those who are connected.
-    pub(crate) fn close_connections(&self) {
-        self.host.sh("for p in $(pidof sshd); do
-                 [ \"$(cat /proc/$p/comm)\" != sshd ] || [ \"$(ps -o ppid= -p $p | tr -d ' ')\" = 1 ] || kill $p
-             done");
-    }
-
     /// How often each command that must not be repeated was begun.
     pub(crate) fn starts(&self) -> Vec<String> {
         let starts = self.host.sh(&format!("cat {STARTS} 2>/dev/null || true"));

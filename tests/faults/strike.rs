@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal;
 use crate::site::Site;
-use crate::support::Ran;
+use crate::support::{Ran, is_record};
 use crate::trial::{At, Fault, Trial, When};
 
 /// How long packets vanish: longer than three keepalives of a second, which is when drctl gives a connection up.
@@ -38,10 +38,7 @@ fn through_tunnel(site: &Site<'_>, trial: &Trial, (step, after): (&str, Duration
     let mut command = site.lab.command(&[&words(args)[..], &["--output", "json"]].concat());
     let mut drctl = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("drctl can be run");
     let mut lines = BufReader::new(drctl.stdout.take().expect("its output")).lines().map_while(Result::ok);
-    let has_begun = lines.any(|line| {
-        let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
-        line["kind"] == "record" && line["data"]["event"] == "step_kept" && line["data"]["step"] == step
-    });
+    let has_begun = lines.any(|line| is_record(&line, "step_kept", step));
     // Somebody must read on, or drctl would wait for that.
     let rest = std::thread::spawn(move || lines.for_each(drop));
     std::thread::sleep(after);
@@ -49,7 +46,7 @@ fn through_tunnel(site: &Site<'_>, trial: &Trial, (step, after): (&str, Duration
     if reached {
         match trial.fault {
             Fault::Kill => drctl.kill().expect("drctl can be killed"),
-            Fault::Cut => site.close_connections(),
+            Fault::Cut => site.host.close_connections(),
             Fault::TargetOff => site.reboot(),
             fault => unreachable!("{fault} does not strike here"),
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{ADDRESS, Host, Lab, Ran};
+use crate::support::{ADDRESS, Host, Lab, Ran, behind};
 
 /// Everything that drctl, or a playbook of the tests, might change.
 const ROOTS: &[&str] = &["/etc", "/var/lib", "/root", "/usr/local", "/home"];
@@ -180,19 +180,6 @@ fn without_power(command: &Command) -> Command {
 /// The same command where this file says which names there are.
 pub(crate) fn with_hosts(command: &Command, hosts: &str) -> Command {
     behind(&["unshare", "-m", "sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\"", hosts], command)
-}
-
-fn behind(front: &[&str], command: &Command) -> Command {
-    let mut behind = Command::new(front[0]);
-    behind.args(&front[1..]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => behind.env(name, value),
-            None => behind.env_remove(name),
-        };
-    }
-    behind.stdin(std::process::Stdio::null());
-    behind
 }
 
 /// Copies a folder with the modes of its files.

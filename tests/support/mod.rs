@@ -146,8 +146,7 @@ impl Lab {
         let mut drctl = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("drctl can be run");
         let lines = BufReader::new(drctl.stdout.take().expect("its output")).lines();
         for line in lines.map_while(Result::ok) {
-            let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
-            if line["kind"] == "record" && line["data"]["event"] == event && line["data"]["step"] == step {
+            if is_record(&line, event, step) {
                 std::thread::sleep(after);
                 drctl.kill().expect("it can be killed");
                 drctl.wait().expect("it ends");
@@ -174,6 +173,30 @@ impl Lab {
     pub(crate) fn run_id(&self) -> String {
         let runs = self.drctl(&["runs"]).stdout;
         runs.lines().last().and_then(|line| line.split_whitespace().next()).expect("a run").to_owned()
+    }
+}
+
+/// Whether a line of drctl's tells that its journal has this of the step.
+pub(crate) fn is_record(line: &str, event: &str, step: &str) -> bool {
+    let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+    line["kind"] == "record" && line["data"]["event"] == event && line["data"]["step"] == step
+}
+
+/// The same command, run by another one.
+pub(crate) fn behind(front: &[&str], command: &Command) -> Command {
+    let mut behind = Command::new(front[0]);
+    behind.args(&front[1..]).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    with_variables_of(command, &mut behind);
+    behind
+}
+
+/// Gives another command what a command has in its environment.
+pub(crate) fn with_variables_of(command: &Command, other: &mut Command) {
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
     }
 }
 
@@ -207,6 +230,13 @@ impl Host<'_> {
     pub(crate) fn sh_with(&self, script: &str, input: &str) -> String {
         let quoted = input.replace('\'', "'\\''");
         self.sh(&format!("printf '%s' '{quoted}' | {{ {script}; }}"))
+    }
+
+    /// Ends what sshd has for those who are connected.
+    pub(crate) fn close_connections(&self) {
+        self.sh("for p in $(pidof sshd); do
+                 [ \"$(cat /proc/$p/comm)\" != sshd ] || [ \"$(ps -o ppid= -p $p | tr -d ' ')\" = 1 ] || kill $p
+             done");
     }
 
     /// A fact that the lab knows of it.
